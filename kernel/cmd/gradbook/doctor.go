@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os/exec"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gradbook/gradbook/kernel/internal/toolchain"
+	"github.com/gradbook/gradbook/kernel/internal/version"
+)
+
+func newDoctor() *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "Say what is installed, what is missing and what to do",
+		Long: `Look at what Gradbook needs on this machine (Go, a C compiler, the module that this folder belongs
+to, the cache) and at what it can use (JupyterLab). Nothing is built.
+
+Exit status: 0 if all that is needed is there, else 1.`,
+		Example: `  gradbook doctor`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d := &doctor{w: cmd.OutOrStdout()}
+			d.examine(cmd.Context())
+			if d.missing > 0 {
+				return exit{exitFailed, fmt.Sprintf("%d of what is needed is missing; see above for what to do", d.missing)}
+			}
+			fmt.Fprintln(d.w, "All that is needed is there.")
+			return nil
+		},
+	}
+}
+
+// doctor prints one line for each thing it looks at.
+type doctor struct {
+	w       io.Writer
+	missing int
+}
+
+func (d *doctor) line(mark, name, about string) {
+	about = strings.ReplaceAll(about, "\n", "\n"+strings.Repeat(" ", 21))
+	fmt.Fprintf(d.w, "%-8s %-11s %s\n", mark, name, about)
+}
+
+// need reports something that nothing works without.
+func (d *doctor) need(name, about string, err error) {
+	if err != nil {
+		d.missing++
+		d.line("MISSING", name, err.Error())
+		return
+	}
+	d.line("ok", name, about)
+}
+
+// want reports a program that is used if it is there.
+func (d *doctor) want(name, program, without string) {
+	if path, err := exec.LookPath(program); err == nil {
+		d.line("ok", name, path)
+		return
+	}
+	d.line("optional", name, without)
+}
+
+func (d *doctor) examine(ctx context.Context) {
+	d.line("ok", "gradbook", strings.TrimPrefix(version.String(), "gradbook "))
+	g, err := toolchain.Find(ctx)
+	if g == nil {
+		d.need("Go", "", err)
+	} else {
+		// With a Go in hand, what Find complains of is the C compiler.
+		d.need("Go", g.Version+", "+g.Command, nil)
+		d.need("C compiler", g.CC+", "+g.CCVersion, err)
+	}
+	if g != nil && err == nil {
+		ws, err := g.Workspace(ctx, ".")
+		about := ""
+		if err == nil {
+			about = module(ws)
+		}
+		d.need("module", about, err)
+	}
+	c, err := toolchain.OpenCache("")
+	if err != nil {
+		d.need("cache", "", err)
+	} else {
+		d.cache(c)
+	}
+	d.want("JupyterLab", "jupyter-lab", "not installed; 'gradbook run' works without it (to have it: python3 -m pip install jupyterlab)")
+}
+
+// module says what the folder belongs to.
+func module(ws *toolchain.Workspace) string {
+	switch {
+	case ws.Scratch:
+		return "this folder is in none; its notebooks use the scratch module " + ws.Dir
+	case ws.Work != "":
+		return ws.Work
+	}
+	return ws.Mod
+}
+
+// cache says how large the cache is and whether a base library is in it.
+func (d *doctor) cache(c *toolchain.Cache) {
+	usage, err := c.Usage()
+	if err != nil {
+		d.need("cache", "", err)
+		return
+	}
+	var total int64
+	bases := 0
+	for _, u := range usage {
+		total += u.Bytes
+		if u.Kind == "base" {
+			bases = u.Entries
+		}
+	}
+	about := fmt.Sprintf("%s, %s", c.Dir, size(total))
+	if bases == 0 {
+		about += "; no base library yet: the first run builds it, which takes a minute or two"
+	}
+	d.need("cache", about, nil)
+}

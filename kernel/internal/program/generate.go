@@ -1,0 +1,418 @@
+package program
+
+import (
+	"fmt"
+	"go/ast"
+	"go/types"
+	"maps"
+	"slices"
+	"sort"
+	"strings"
+)
+
+// output is one generated file in the making.
+type output struct {
+	g       *growth
+	src     *source
+	edits   []edit
+	covered []span // what of the cell's text is in the file
+	body    strings.Builder
+	live    bool // it calls package live
+	local   []string
+}
+
+// span is a stretch of a cell's text that belongs to one function or type.
+type span struct {
+	lo, hi int
+	owner  string
+}
+
+// generate writes the step's files.
+func (g *growth) generate(step *Step, promote bool) {
+	paths := map[string]bool{}
+	for _, s := range g.next.sources {
+		o := &output{g: g, src: s}
+		o.declEdits()
+		o.importEdits()
+		pollEdits(s, &o.edits)
+		if s == g.src {
+			o.bodyEdits()
+			if promote {
+				o.promoteEdits()
+			}
+		}
+		o.declarations()
+		if s == g.src {
+			o.entry(step)
+			o.extras(step)
+		}
+		if text, used := o.file(); text != "" {
+			step.Files = append(step.Files, File{sourceFile(s), text})
+			step.LocalTypes = append(step.LocalTypes, o.local...)
+			for _, p := range used {
+				paths[p] = true
+			}
+		}
+	}
+	vars := g.variables(false)
+	for _, im := range g.next.blanks {
+		paths[im.path] = true
+	}
+	for _, v := range g.next.vars {
+		for _, p := range v.form.imports {
+			paths[p] = true
+		}
+	}
+	for _, v := range g.renamed {
+		for _, p := range v.form.imports {
+			paths[p] = true
+		}
+	}
+	step.Files = append(step.Files, File{variablesFile, vars})
+	step.Imports = slices.Sorted(maps.Keys(paths))
+}
+
+// named reports whether generated code has the name at package level.
+func (g *growth) named(name string) bool {
+	if g.next.vars[name] != nil {
+		return true
+	}
+	d := g.next.decls[name]
+	return d != nil && g.living(d)
+}
+
+// declEdits blanks out the names that are not living, and renames functions.
+func (o *output) declEdits() {
+	s, g := o.src, o.g
+	for _, it := range s.items {
+		lo, hi := s.offset(it.ident.Pos()), s.offset(it.ident.End())
+		switch {
+		case it.kind == Func && it.once && it.name == "init":
+			o.edits = append(o.edits, edit{off: lo, end: hi, text: it.key})
+		case it.kind == Func && g.ghost(it):
+			ast.Inspect(it.fn, func(n ast.Node) bool {
+				if id, ok := n.(*ast.Ident); ok && (id == it.ident || id.Obj != nil && id.Obj.Decl == it.fn) {
+					o.edits = append(o.edits, edit{off: s.offset(id.Pos()), end: s.offset(id.End()), text: oldName(it.key)})
+				}
+				return true
+			})
+		case g.living(it):
+		case it.kind == Const:
+			if it.name != "_" {
+				o.edits = append(o.edits, edit{off: lo, end: hi, text: "_"})
+			}
+		case it.kind == Type:
+			lo, hi := s.offset(it.spec.Pos()), s.offset(it.spec.End())
+			lines := strings.Count(s.cell.Text[lo:hi], "\n")
+			o.edits = append(o.edits, edit{off: lo, end: hi, text: "_ struct{}" + strings.Repeat("\n", lines)})
+		}
+	}
+}
+
+// importEdits renames imports where their names mean something else in the package.
+func (o *output) importEdits() {
+	for _, u := range o.src.uses {
+		switch {
+		case u.dot != "" && o.clashes(u.imp):
+			o.edits = append(o.edits, edit{off: u.off, end: u.off, text: dotName(u.imp) + "."})
+		case u.dot == "" && o.g.named(u.imp.name):
+			o.edits = append(o.edits, edit{off: u.off, end: u.off + len(u.imp.name), text: importName(u.imp.name)})
+		}
+	}
+}
+
+// clashes reports whether a dot import has an exported name that the program has too.
+func (o *output) clashes(im *imported) bool {
+	for name := range o.g.next.vars {
+		if exports(im.pkg, name) {
+			return true
+		}
+	}
+	for name, d := range o.g.next.decls {
+		if d.kind != Method && o.g.living(d) && exports(im.pkg, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// bodyEdits turns the cell's statements into what runs: definitions into assignments,
+// the last expression into a call that shows it.
+func (o *output) bodyEdits() {
+	s, g := o.src, o.g
+	for _, a := range g.shape.defs {
+		off := s.offset(a.TokPos)
+		o.edits = append(o.edits, edit{off: off, end: off + 2, text: " ="})
+	}
+	for _, id := range g.res.early {
+		name := strings.TrimPrefix(id.Name, oldPrefix)
+		if g.renamed[oldName(name)] != nil || g.before[name] {
+			off := s.offset(id.Pos())
+			o.edits = append(o.edits, edit{off: off, end: off + len(name), text: oldName(name)})
+		}
+	}
+	if last := g.shape.last; last != nil && g.shows(last.X) {
+		lo, hi := s.offset(last.X.Pos()), s.offset(last.X.End())
+		o.edits = append(o.edits, edit{off: lo, end: lo, text: liveName + ".Show("}, edit{off: hi, end: hi, text: ")", tail: true})
+		o.live = true
+	}
+}
+
+// shows reports whether the value of the cell's last expression is to be shown.
+func (g *growth) shows(e ast.Expr) bool {
+	tv := g.info.Types[e]
+	if tv.IsVoid() || tv.Type == nil {
+		return false
+	}
+	if t, ok := tv.Type.(*types.Tuple); ok && t.Len() == 0 {
+		return false
+	}
+	call, ok := ast.Unparen(e).(*ast.CallExpr)
+	if !ok {
+		return true
+	}
+	var id *ast.Ident
+	switch f := ast.Unparen(call.Fun).(type) {
+	case *ast.Ident:
+		id = f
+	case *ast.SelectorExpr:
+		id = f.Sel
+	}
+	if id == nil {
+		return true
+	}
+	f, ok := g.info.Uses[id].(*types.Func)
+	if !ok || f.Pkg() == nil || f.Pkg().Path() != "fmt" {
+		return true
+	}
+	res := f.Signature().Results()
+	return res.Len() != 2 || show(res.At(0).Type()) != "int" || show(res.At(1).Type()) != "error"
+}
+
+// declarations writes the living declarations of the cell, chunk by chunk.
+func (o *output) declarations() {
+	s := o.src
+	for _, c := range s.chunks {
+		if c.kind != constChunk && c.kind != typeChunk && c.kind != funcChunk {
+			continue
+		}
+		owner, living := "", false
+		for _, it := range s.items {
+			at := s.offset(it.ident.Pos())
+			if c.start <= at && at < c.end && o.g.living(it) {
+				owner, living = it.key, true
+			}
+		}
+		if living {
+			o.write(c.start, c.end, owner)
+		}
+	}
+}
+
+// write adds a stretch of the cell's text, edited, to the file.
+func (o *output) write(lo, hi int, owner string) {
+	o.body.WriteString(o.src.render(lo, hi, o.edits))
+	o.body.WriteString("\n")
+	o.covered = append(o.covered, span{lo, hi, owner})
+}
+
+// entry writes the cell's function, if there is something to run.
+func (o *output) entry(step *Step) {
+	g, s := o.g, o.src
+	before := o.body.Len()
+	name := entryName(s.cell.ID)
+	fmt.Fprintf(&o.body, "func %s() {\n", name)
+	start := o.body.Len()
+	if s.sequential {
+		o.sequence(name)
+	} else {
+		o.initialisers(name)
+	}
+	for _, it := range s.items {
+		if it.once && it.kind == Func && it.name == "init" {
+			fmt.Fprintf(&o.body, "%s()\n", it.key)
+		}
+	}
+	if d := g.next.decls["main"]; d != nil && d.source == s && d.kind == Func {
+		line, col := s.place(s.offset(d.ident.Pos()))
+		fmt.Fprintf(&o.body, "%smain()\n", directive(s.cell.Name, line, col))
+	}
+	if o.body.Len() == start {
+		text := o.body.String()[:before]
+		o.body.Reset()
+		o.body.WriteString(text)
+		return
+	}
+	o.body.WriteString("}\n")
+	step.Entry = symbol(name)
+}
+
+// sequence writes statements and initialisers in the order of the text.
+func (o *output) sequence(name string) {
+	specs := o.src.varSpecs()
+	for _, c := range o.src.chunks {
+		switch {
+		case c.kind == stmtChunk && c.first < c.end:
+			o.write(c.start, c.end, name)
+		case c.kind == varChunk:
+			for _, spec := range specs {
+				if at := o.src.offset(spec.Pos()); c.start <= at && at < c.end {
+					o.assign(spec, name)
+				}
+			}
+		}
+	}
+}
+
+// assign writes what a var spec does when it is run.
+func (o *output) assign(spec *ast.ValueSpec, owner string) {
+	s := o.src
+	names := span{s.offset(spec.Names[0].Pos()), s.offset(spec.Names[len(spec.Names)-1].End()), owner}
+	if len(spec.Values) == 0 {
+		o.reset(spec, owner)
+		return
+	}
+	if !slices.ContainsFunc(spec.Names, func(id *ast.Ident) bool { return id.Name != "_" }) {
+		lo, hi := s.offset(spec.Pos()), s.offset(spec.End())
+		fmt.Fprintf(&o.body, "var %s%s\n", s.opening2(lo), s.splice(lo, hi, o.edits))
+		o.covered = append(o.covered, span{lo, hi, owner})
+		return
+	}
+	lo, hi := s.offset(spec.Values[0].Pos()), s.offset(spec.Values[len(spec.Values)-1].End())
+	fmt.Fprintf(&o.body, "%s%s = %s%s\n", s.opening2(names.lo), s.cell.Text[names.lo:names.hi], s.opening2(lo), s.splice(lo, hi, o.edits))
+	o.covered = append(o.covered, span{lo, hi, owner})
+}
+
+// opening2 returns the directive for text in the middle of a line.
+func (s *source) opening2(off int) string {
+	line, col := s.place(off)
+	return directive(s.cell.Name, line, col)
+}
+
+// reset writes the assignment of zero values that running `var x T` again means.
+func (o *output) reset(spec *ast.ValueSpec, owner string) {
+	s := o.src
+	var names, zeros []string
+	for _, id := range spec.Names {
+		if id.Name != "_" {
+			names = append(names, id.Name)
+			zeros = append(zeros, "gradbook_z")
+		}
+	}
+	if names == nil || spec.Type == nil {
+		return
+	}
+	lo, hi := s.offset(spec.Type.Pos()), s.offset(spec.Type.End())
+	fmt.Fprintf(&o.body, "{ var gradbook_z %s%s; %s = %s }\n", s.opening2(lo), s.splice(lo, hi, o.edits), strings.Join(names, ", "), strings.Join(zeros, ", "))
+	o.covered = append(o.covered, span{lo, hi, owner})
+}
+
+// initialisers writes what a cell of declarations runs: resets, then initial values in Go's own order.
+func (o *output) initialisers(owner string) {
+	g, s := o.g, o.src
+	specs := s.varSpecs()
+	for _, spec := range specs {
+		if len(spec.Values) > 0 || !slices.ContainsFunc(spec.Names, func(id *ast.Ident) bool {
+			return id.Name != "_" && !g.next.vars[id.Name].new
+		}) {
+			continue
+		}
+		o.reset(spec, owner)
+	}
+	for _, in := range g.info.InitOrder {
+		for _, spec := range specs {
+			if spec.Pos() <= in.Rhs.Pos() && in.Rhs.Pos() < spec.End() {
+				o.initialise(spec, in, owner)
+			}
+		}
+	}
+}
+
+func (o *output) initialise(spec *ast.ValueSpec, in *types.Initializer, owner string) {
+	s := o.src
+	var names []string
+	blank := true
+	for _, v := range in.Lhs {
+		names = append(names, v.Name())
+		blank = blank && v.Name() == "_"
+	}
+	if blank && len(spec.Names) == len(in.Lhs) {
+		o.assign(spec, owner)
+		return
+	}
+	lo, hi := s.offset(in.Rhs.Pos()), s.offset(in.Rhs.End())
+	fmt.Fprintf(&o.body, "%s%s = %s%s\n", s.opening2(s.offset(in.Lhs[0].Pos())), strings.Join(names, ", "), s.opening2(lo), s.splice(lo, hi, o.edits))
+	o.covered = append(o.covered, span{lo, hi, owner})
+}
+
+// extras writes the functions that the loader asks for.
+func (o *output) extras(step *Step) {
+	g := o.g
+	var refs []string
+	for _, v := range step.Vars {
+		if v.New {
+			refs = append(refs, "&"+strings.TrimPrefix(v.Symbol, packagePath+"."))
+		}
+	}
+	if refs != nil {
+		name := varsName(o.src.cell.ID)
+		fmt.Fprintf(&o.body, "func %s() []interface{} { return []interface{}{%s} }\n", name, strings.Join(refs, ", "))
+		step.VarsFunc = symbol(name)
+	}
+	var descs []string
+	for _, t := range g.described() {
+		descs = append(descs, fmt.Sprintf("(*%s)(nil), []%s(nil), map[string]%s(nil)", t, t, t))
+	}
+	if descs != nil {
+		// Never called: the compiler emits the types' descriptors for it.
+		fmt.Fprintf(&o.body, "func %s() []interface{} { return []interface{}{%s} }\n", typesName(o.src.cell.ID), strings.Join(descs, ", "))
+	}
+}
+
+// file returns the text of the file and the paths that it imports, or "" if there is nothing in it.
+func (o *output) file() (string, []string) {
+	body := o.body.String()
+	if body == "" {
+		return "", nil
+	}
+	var lines []string
+	paths := map[string]bool{}
+	for _, u := range o.src.uses {
+		if !o.kept(u.off) {
+			continue
+		}
+		line := fmt.Sprintf("import %s %q\n", u.imp.name, u.imp.path)
+		switch {
+		case u.dot != "" && o.clashes(u.imp):
+			line = fmt.Sprintf("import %s %q\n", dotName(u.imp), u.imp.path)
+		case u.dot == "" && o.g.named(u.imp.name):
+			line = fmt.Sprintf("import %s %q\n", importName(u.imp.name), u.imp.path)
+		}
+		if !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+		paths[u.imp.path] = true
+	}
+	if o.live || strings.Contains(body, liveName+".Poll()") {
+		lines = append(lines, fmt.Sprintf("import %s %q\n", liveName, livePath))
+		paths[livePath] = true
+	}
+	sort.Strings(lines)
+	o.local = o.src.localTypes(o.covered, o.edits)
+	return "package " + PackageName + "\n" + strings.Join(lines, "") + body, slices.Sorted(maps.Keys(paths))
+}
+
+// kept reports whether the text at off is in the file and not edited away.
+func (o *output) kept(off int) bool {
+	for _, e := range o.edits {
+		if e.off < off && off < e.end {
+			return false
+		}
+	}
+	for _, c := range o.covered {
+		if c.lo <= off && off < c.hi {
+			return true
+		}
+	}
+	return false
+}

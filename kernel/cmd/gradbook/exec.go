@@ -77,7 +77,7 @@ func execFiles(ctx context.Context, files []string) error {
 	stop := interrupts(cancel, cancel)
 	defer stop()
 	show := newStatus()
-	options := session.Options{Dir: ".", Progress: show.doing}
+	options := session.Options{Agree: true, Dir: ".", Progress: show.doing}
 	if stdin {
 		options.Stdin = os.Stdin
 	}
@@ -105,7 +105,7 @@ func outcome(res session.Result) error {
 	case session.OK:
 		return nil
 	case session.Failed:
-		if res.Name == "panic" {
+		if res.Name == session.PanicError {
 			code = exitPanic
 		}
 	case session.Interrupted:

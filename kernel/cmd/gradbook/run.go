@@ -152,7 +152,7 @@ func execute(ctx context.Context, r *notebook.Runner, n *notebook.Notebook, path
 		}
 	}, cancel)
 	defer stop()
-	s, err := session.Open(ctx, session.Options{Dir: filepath.Dir(path), Progress: show.doing})
+	s, err := session.Open(ctx, session.Options{Agree: true, Dir: filepath.Dir(path), Progress: show.doing})
 	show.clear()
 	if err != nil {
 		if ctx.Err() != nil {

@@ -104,7 +104,7 @@ func TestRunFails(t *testing.T) {
 		want  string // regular expression of standard error
 	}{
 		{"panic", []string{"fmt.Println(1)", "fmt.Println(2)\npanic(\"boom\")", "fmt.Println(3)"}, "", 1,
-			"1 stdout \"1\\n\"\n2 stdout \"2\\n\"\n2 panic\n", `panic: boom(.|\n)*cell 2:2(.|\n)*gradbook: cell 2 of 3 \(fmt\.Println\(2\)\) failed: panic: boom\n$`},
+			"1 stdout \"1\\n\"\n2 stdout \"2\\n\"\n2 panic\n", `panic: boom(.|\n)*cell 2, line 2(.|\n)*gradbook: cell 2 of 3 \(fmt\.Println\(2\)\) failed: panic: boom\n$`},
 		{"compile error", []string{"y := 1\nz = y"}, "", 1,
 			"1 compile error\n", `cell 1:2(.|\n)*undefined: z(.|\n)*gradbook: cell 1 of 1 \(y := 1\) failed: compile error: `},
 		{"allowed", []string{"panic(\"boom\")", "fmt.Println(2)"}, "--allow-errors", 0,

@@ -3,6 +3,7 @@ package conformance
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -12,8 +13,13 @@ import (
 // grace is how long a cell that ran past Limit may take to give up before it counts as hung.
 const grace = 15 * time.Second
 
-// RunCell runs a program's text as the one cell of a fresh session in folder dir.
-func RunCell(ctx context.Context, dir, text string) (Outcome, error) {
+// RunCell runs a file as the one cell of a fresh session in folder dir. The cell is called by the file's
+// path, as "gradbook exec" would.
+func RunCell(ctx context.Context, dir, file string) (Outcome, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return Outcome{}, err
+	}
 	s, err := session.Open(ctx, session.Options{Dir: dir})
 	if err != nil {
 		return Outcome{}, fmt.Errorf("open a session: %w", err)
@@ -21,7 +27,7 @@ func RunCell(ctx context.Context, dir, text string) (Outcome, error) {
 	limited, cancel := context.WithTimeout(ctx, Limit)
 	defer cancel()
 	done := make(chan Outcome, 1)
-	go func() { done <- execute(limited, s, text) }()
+	go func() { done <- execute(limited, s, session.Request{Name: file, Text: string(text)}) }()
 	var o Outcome
 	select {
 	case o = <-done:
@@ -35,10 +41,10 @@ func RunCell(ctx context.Context, dir, text string) (Outcome, error) {
 }
 
 // execute runs the cell and says what it did as a program would have.
-func execute(ctx context.Context, s *session.Session, text string) Outcome {
+func execute(ctx context.Context, s *session.Session, r session.Request) Outcome {
 	var stdout, stderr strings.Builder
 	var shown int
-	result := s.Execute(ctx, session.Request{Text: text}, func(o session.Output) {
+	result := s.Execute(ctx, r, func(o session.Output) {
 		switch {
 		case o.Kind == session.Stream && o.Name == "stdout":
 			stdout.WriteString(o.Text)

@@ -148,11 +148,7 @@ func (c *comparison) compare(t *testing.T, path string) {
 		return
 	}
 	c.counted.Add(1)
-	text, err := os.ReadFile(filepath.Join(c.root, path))
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := conformance.RunCell(t.Context(), c.root, string(text))
+	got, err := conformance.RunCell(t.Context(), c.root, filepath.Join(c.root, path))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,6 +25,7 @@ type Options struct {
 	Stdin    *os.File         // what the live program reads; nil: nothing
 	Progress func(msg string) // what takes long before the first cell (building the base)
 	Idle     func(Output)     // what goroutines print while no cell runs; nil: kept for the next cell
+	Agree    bool             // cells may lose values without being run twice: there is no one to ask
 	CacheDir string           // "": the user's
 	Packages []string         // the base list; nil: the whole
 }
@@ -253,8 +254,12 @@ func (s *Session) run(ctx context.Context, text string, cell program.Cell) Resul
 		return s.compileFailure(err)
 	}
 	if len(step.Lost) > 0 && s.agreed != text {
-		s.agreed = text
-		return lossResult(step.Lost)
+		result := lossResult(step.Lost)
+		if !s.o.Agree {
+			s.agreed = text
+			return result
+		}
+		s.out.note("lost: %s", strings.Join(result.Traceback[1:], "\n      "))
 	}
 	s.agreed = ""
 	unit := toolchain.Unit{Imports: step.Imports}
@@ -395,6 +400,9 @@ func (s *Session) died() Result {
 	result := Result{Status: Died, Name: DiedError, Message: death.Message(), ExitCode: death.ExitCode}
 	result.Traceback = append(result.Traceback, "the live program has ended: "+death.Message())
 	result.Traceback = append(result.Traceback, s.frames(death.Frames)...)
+	if os.Getenv("GRADBOOK_DEBUG") != "" {
+		result.Traceback = append(result.Traceback, strings.Split(death.Dump, "\n")...)
+	}
 	if lost := s.variableNames(); lost != "" {
 		result.Traceback = append(result.Traceback, "lost are the values of "+lost+"; the declarations are kept")
 	}

@@ -30,6 +30,10 @@ type Plain struct {
 	Next *Plain
 }
 
+type Holder struct{ B *Box[int] }
+
+var Held = &Holder{&Box[int]{[]int{1}}}
+
 func Strings() Box[string] { return Box[string]{[]string{"a"}} }
 `
 

@@ -151,6 +151,7 @@ func (l *library) parse() error {
 
 // symbol is one entry of .dynsym.
 type symbol struct {
+	index       uint32
 	info        byte
 	section     uint16
 	value, size uint64
@@ -163,7 +164,7 @@ func (l *library) at(index uint32) (symbol, bool) {
 		return symbol{}, false
 	}
 	d := l.symbols[i:]
-	return symbol{d[4], binary.LittleEndian.Uint16(d[6:]), binary.LittleEndian.Uint64(d[8:]), binary.LittleEndian.Uint64(d[16:])}, true
+	return symbol{index, d[4], binary.LittleEndian.Uint16(d[6:]), binary.LittleEndian.Uint64(d[8:]), binary.LittleEndian.Uint64(d[16:])}, true
 }
 
 // name returns the name of the symbol of that index.

@@ -20,8 +20,10 @@ type thin struct {
 	ptrs []map[uint64]string // of each library: address -> name of the symbol pointed to
 }
 
-// alwaysNeeded are the symbols that the linker asks for whatever it links.
-var alwaysNeeded = []string{"runtime.lastmoduledatap", "runtime.addmoduledata", "runtime.unreachableMethod", "runtime.tlsg", "type:runtime.moduledata"}
+// alwaysNeeded are the symbols that the linker asks for whatever it links. The last ones it makes itself, but in the order
+// in which the library has them: with them the object is, to the byte, what linking against the whole library gives.
+var alwaysNeeded = []string{"runtime.lastmoduledatap", "runtime.addmoduledata", "runtime.unreachableMethod", "runtime.tlsg", "type:runtime.moduledata",
+	"runtime..inittask", "runtime.textsectionmap", "go:buildinfo", "go:buildinfo.ref", "go:fipsinfo"}
 
 // Layout of a type descriptor (internal/abi.Type).
 const (
@@ -165,7 +167,11 @@ func (t *thin) file(i int) []byte {
 		sections = append(sections, section{typ: elf.SHT_PROGBITS, addr: s.addr, data: data})
 	}
 	strs, syms, index := []byte{0}, make([]byte, symSize), map[string]uint64{}
-	for n, name := range sortedKeys(t.need[i]) {
+	names := sortedKeys(t.need[i])
+	slices.SortStableFunc(names, func(a, b string) int { // the library's order: the linker's follows it
+		return int(t.need[i][a].index) - int(t.need[i][b].index)
+	})
+	for n, name := range names {
 		s := t.need[i][name]
 		index[name] = uint64(n + 1)
 		in := s.section

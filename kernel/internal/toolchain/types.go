@@ -79,3 +79,10 @@ func (b *Base) Import(path string) (*types.Package, error) {
 	}
 	return pkg, nil
 }
+
+// All returns the import paths of all known packages, sorted.
+func (b *Base) All() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return sortedKeys(b.packages)
+}

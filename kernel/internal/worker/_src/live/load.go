@@ -3,6 +3,7 @@ package live
 import (
 	"fmt"
 	"internal/abi"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -72,6 +73,7 @@ const (
 	relocPC32     = 2
 	relocPLT32    = 4
 	relocGOTPCREL = 9
+	relocGOTTPOFF = 22
 	relocGOTPCX   = 41
 	relocREXGOTX  = 42
 
@@ -81,7 +83,7 @@ const (
 
 // Load maps the object of plan into the process and makes the runtime know it. When it
 // returns an error nothing has happened.
-func Load(plan Plan) (lib *library, err error) {
+func Load(plan Plan) (*library, error) {
 	linker.Lock()
 	defer linker.Unlock()
 	if linker.vars == nil {
@@ -92,48 +94,52 @@ func Load(plan Plan) (lib *library, err error) {
 	if err != nil {
 		return nil, err
 	}
-	lib = &library{plan: plan, obj: o, got: map[string]uintptr{}, stubs: map[uintptr]uintptr{}, fresh: map[string]storage{}}
-	if err := lib.place(); err != nil {
+	l := &library{plan: plan, obj: o, got: map[string]uintptr{}, stubs: map[uintptr]uintptr{}, fresh: map[string]storage{}}
+	if err := l.place(); err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			lib.unmap()
-		}
-	}()
-	if err := lib.resolve(); err != nil {
+	if err := l.link(); err != nil {
+		l.unmap()
 		return nil, err
 	}
-	if err := lib.bindVars(); err != nil {
-		return nil, err
+	return l, nil
+}
+
+// link binds and relocates what place mapped, and makes the runtime know it.
+func (l *library) link() error {
+	if err := l.resolve(); err != nil {
+		return err
+	}
+	if err := l.bindVars(); err != nil {
+		return err
 	}
 	// Types are compared in memory, so their relocations come first, bound to this object.
-	if err := lib.relocate(false); err != nil {
-		return nil, err
+	if err := l.relocate(false); err != nil {
+		return err
 	}
-	if err := lib.module(); err != nil {
-		return nil, err
+	if err := l.module(); err != nil {
+		return err
 	}
-	methods, err := lib.bindTypes()
+	methods, err := l.bindTypes()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := lib.relocate(true); err != nil { // data again: now to the shared types
-		return nil, err
+	if err := l.relocate(true); err != nil { // data again: now to the shared types
+		return err
 	}
-	if err := protect(lib.text, syscall.PROT_READ|syscall.PROT_EXEC); err != nil {
-		return nil, err
+	if err := protect(l.text, syscall.PROT_READ|syscall.PROT_EXEC); err != nil {
+		return err
 	}
-	lib.publish(methods)
+	l.publish(methods)
 	// The runtime makes itabs of published types only; nothing of the library has run yet.
-	if err := lib.bindItabs(); err != nil {
-		return nil, err
+	if err := l.bindItabs(); err != nil {
+		return err
 	}
-	if err := lib.relocate(false); err != nil {
-		return nil, err
+	if err := l.relocate(false); err != nil {
+		return err
 	}
-	lib.stubs, lib.got = nil, nil
-	return lib, nil
+	l.stubs, l.got = nil, nil
+	return nil
 }
 
 // place maps the object's sections: code apart from data.
@@ -293,6 +299,12 @@ func (l *library) relocate(code bool) error {
 				to = l.gotSlot(s)
 			}
 			*(*int32)(unsafe.Pointer(at)) = int32(int64(to) + r.addend - int64(at))
+		case relocGOTTPOFF:
+			slot, err := l.threadSlot(s)
+			if err != nil {
+				return err
+			}
+			*(*int32)(unsafe.Pointer(at)) = int32(int64(slot) + r.addend - int64(at))
 		default:
 			return fmt.Errorf("relocation of kind %d for %s is not known", r.kind, s.name)
 		}
@@ -314,6 +326,27 @@ func (l *library) gotSlot(s *symbol) uintptr {
 	}
 	*(*uintptr)(unsafe.Pointer(slot)) = s.addr
 	return slot
+}
+
+// threadSlot returns the address of a word that holds where, from the thread pointer, a variable of each thread
+// is (the runtime's pointer to g is the only one that Go code names).
+func (l *library) threadSlot(s *symbol) (uintptr, error) {
+	if slot, ok := l.got[s.name]; ok {
+		return slot, nil
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	const getFS = 0x1003
+	var pointer uintptr
+	_, _, e := syscall.RawSyscall(syscall.SYS_ARCH_PRCTL, getFS, uintptr(unsafe.Pointer(&pointer)), 0)
+	mine := dlsym(s.name)
+	if e != 0 || mine == 0 {
+		return 0, fmt.Errorf("thread variable %s is not known", s.name)
+	}
+	slot := l.data.take(8, 8)
+	*(*uintptr)(unsafe.Pointer(slot)) = mine - pointer
+	l.got[s.name] = slot
+	return slot, nil
 }
 
 // stub returns the address of code that jumps to a far address.
@@ -363,6 +396,7 @@ func (l *library) publish(methods []methodCode) {
 		linker.vars[id] = st
 	}
 	for _, n := range l.newNames {
+		n.name = strings.Clone(n.name) // not with the whole file behind it
 		linker.types[n.name] = append(linker.types[n.name], n.typ)
 	}
 	for _, s := range l.newSlots {

@@ -77,6 +77,7 @@ func Main() {
 	initStreams()
 	initGonb()
 	debug.SetTraceback("all")
+	debug.SetMaxStack(512 << 20) // half of what Go allows: an endless recursion ends sooner, and takes less with it
 	in := bufio.NewReaderSize(os.NewFile(commandFD, "commands"), 1<<16)
 	sendJSON(kindReply, Reply{})
 	for {
@@ -146,6 +147,7 @@ func startCell(q Request) {
 		sendJSON(kindReply, reply)
 		return
 	}
+	lib.obj = nil // the file's content and symbols are of no use from here on
 	reply.Dropped = convert(q.Convert)
 	drop(q.Drop)
 	reply.LoadTime = time.Since(start)
@@ -181,7 +183,7 @@ func startCell(q Request) {
 			switch {
 			case v != nil:
 				reply.Status, reply.Panic = "panic", &Panic{Text: panicText(v), Frames: frames}
-			case r.stopped:
+			case r.stopped.Load():
 				reply.Status = "interrupted"
 			case !returned:
 				reply.Status = "exit"
@@ -216,7 +218,7 @@ func interrupt() {
 	if r == nil {
 		return
 	}
-	r.stopped = true
+	r.stopped.Store(true)
 	linker.Lock()
 	r.stop()
 	linker.Unlock()

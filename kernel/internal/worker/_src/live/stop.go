@@ -37,7 +37,7 @@ type run struct {
 	cell    int
 	label   unsafe.Pointer
 	done    chan struct{} // closed when the cell's own goroutine has ended
-	stopped bool          // it was asked to end
+	stopped atomic.Bool   // it was asked to end
 }
 
 var runs struct {

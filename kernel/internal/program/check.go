@@ -57,6 +57,7 @@ func (i importer) Import(path string) (*types.Package, error) { return importPac
 // other cells, until nothing more falls out.
 func (g *growth) check() {
 	g.gone = map[string]string{}
+	defer g.renameGhosts()()
 	for {
 		gone := len(g.gone)
 		problems := g.checkOnce()
@@ -154,7 +155,7 @@ func (g *growth) vars(vars *ast.File, p problem) bool {
 		if !ok || gd.Pos() > p.pos || p.pos >= gd.End() || gd.Tok != token.VAR {
 			continue
 		}
-		name := gd.Specs[0].(*ast.ValueSpec).Names[0].Name
+		name := plain(gd.Specs[0].(*ast.ValueSpec).Names[0].Name)
 		if g.gone[name] == "" {
 			g.gone[name] = g.clean(p.msg)
 		}
@@ -192,7 +193,13 @@ func (g *growth) place(p problem) bool {
 	if hit == nil {
 		return false
 	}
-	g.next.aside[hit.key] = s.diagnostic(off, "%s", g.clean(p.msg))
+	if g.ghost(hit) {
+		delete(g.before, hit.key)
+		return true
+	}
+	why := s.diagnostic(off, "%s", g.clean(p.msg))
+	why.Name = hit.key
+	g.next.aside[hit.key] = why
 	return true
 }
 
@@ -212,6 +219,32 @@ func (g *growth) ghost(it *decl) bool {
 	return g.before[it.key] && g.prior.decls[it.key] == it
 }
 
+// selfUses calls f for each identifier by which a function calls itself.
+func (d *decl) selfUses(f func(*ast.Ident)) {
+	ast.Inspect(d.fn, func(n ast.Node) bool {
+		if id, ok := n.(*ast.Ident); ok && id != d.ident && id.Obj != nil && id.Obj.Decl == d.fn {
+			f(id)
+		}
+		return true
+	})
+}
+
+// renameGhosts lets old functions call themselves by their old names, and returns what undoes that.
+func (g *growth) renameGhosts() (undo func()) {
+	var all []*decl
+	for name := range g.before {
+		if d := g.prior.decls[name]; d != nil && d.kind == Func {
+			all = append(all, d)
+			d.selfUses(func(id *ast.Ident) { id.Name = oldName(d.name) })
+		}
+	}
+	return func() {
+		for _, d := range all {
+			d.selfUses(func(id *ast.Ident) { id.Name = goName(d.name) })
+		}
+	}
+}
+
 // spurious reports errors that are due to the form in which a cell is checked.
 func (g *growth) spurious(p problem, msg string) bool {
 	return g.shape.last != nil && p.pos == g.shape.last.Pos() && strings.HasSuffix(msg, "(no value) used as value")
@@ -229,6 +262,7 @@ func (g *growth) clean(msg string) string {
 		msg = strings.ReplaceAll(msg, dotName(im)+".", "")
 	}
 	msg = strings.ReplaceAll(msg, importPrefix, "")
+	msg = strings.ReplaceAll(msg, ownPrefix, "")
 	return strings.ReplaceAll(msg, oldPrefix, "")
 }
 
@@ -368,6 +402,7 @@ func (g *growth) reshape() {
 	body.Name = &ast.Ident{NamePos: body.Name.NamePos, Name: entryName(g.src.cell.ID)}
 	mine := map[string]bool{}
 	note := func(name string) {
+		name = plain(name)
 		if name != "_" && !mine[name] {
 			mine[name] = true
 			g.declared = append(g.declared, name)
@@ -434,7 +469,7 @@ func (g *growth) define(a *ast.AssignStmt, mine map[string]bool, note func(strin
 			g.res.errs = append(g.res.errs, g.src.diagnostic(g.src.offset(l.Pos()), "non-name %s on left side of :=", types.ExprString(l)))
 			return nil
 		}
-		if id.Name == "_" || mine[id.Name] {
+		if id.Name == "_" || mine[plain(id.Name)] {
 			again = again || id.Name != "_"
 			spec.Names = append(spec.Names, &ast.Ident{NamePos: id.NamePos, Name: "_"})
 			continue
@@ -522,7 +557,7 @@ func (g *growth) variables(checking bool) string {
 	}
 	for _, name := range slices.Sorted(maps.Keys(g.next.vars)) {
 		if _, gone := g.gone[name]; !gone && !(checking && slices.Contains(g.declared, name)) {
-			write(name, g.next.vars[name])
+			write(goName(name), g.next.vars[name])
 		}
 	}
 	olds := g.renamed

@@ -3,6 +3,7 @@ package program
 import (
 	"fmt"
 	"go/types"
+	"strings"
 )
 
 // comparison compares types of two steps, which never share objects for the program's own
@@ -34,12 +35,13 @@ func carried(old, new types.Type) string {
 
 // show returns a type as the user would write it.
 func show(t types.Type) string {
-	return types.TypeString(t, func(p *types.Package) string {
+	text := types.TypeString(t, func(p *types.Package) string {
 		if p.Path() == packagePath {
 			return ""
 		}
 		return p.Name()
 	})
+	return strings.ReplaceAll(text, ownPrefix, "")
 }
 
 // ours reports whether a named type is declared by the program.
@@ -323,7 +325,7 @@ func touches(t types.Type, changed map[string]bool, seen map[types.Type]bool) bo
 		return false
 	}
 	seen[t] = true
-	any := func(ts ...types.Type) bool {
+	some := func(ts ...types.Type) bool {
 		for _, t := range ts {
 			if touches(t, changed, seen) {
 				return true
@@ -333,7 +335,7 @@ func touches(t types.Type, changed map[string]bool, seen map[types.Type]bool) bo
 	}
 	tuple := func(vars *types.Tuple) bool {
 		for i := range vars.Len() {
-			if any(vars.At(i).Type()) {
+			if some(vars.At(i).Type()) {
 				return true
 			}
 		}
@@ -342,7 +344,7 @@ func touches(t types.Type, changed map[string]bool, seen map[types.Type]bool) bo
 	switch t := t.(type) {
 	case *types.Named:
 		for i := range t.TypeArgs().Len() {
-			if any(t.TypeArgs().At(i)) {
+			if some(t.TypeArgs().At(i)) {
 				return true
 			}
 		}
@@ -353,32 +355,32 @@ func touches(t types.Type, changed map[string]bool, seen map[types.Type]bool) bo
 			return true
 		}
 		for i := range t.NumMethods() {
-			if any(t.Method(i).Type()) {
+			if some(t.Method(i).Type()) {
 				return true
 			}
 		}
-		return any(t.Underlying())
+		return some(t.Underlying())
 	case *types.Pointer:
-		return any(t.Elem())
+		return some(t.Elem())
 	case *types.Slice:
-		return any(t.Elem())
+		return some(t.Elem())
 	case *types.Array:
-		return any(t.Elem())
+		return some(t.Elem())
 	case *types.Chan:
-		return any(t.Elem())
+		return some(t.Elem())
 	case *types.Map:
-		return any(t.Key(), t.Elem())
+		return some(t.Key(), t.Elem())
 	case *types.Signature:
 		return tuple(t.Params()) || tuple(t.Results())
 	case *types.Struct:
 		for i := range t.NumFields() {
-			if any(t.Field(i).Type()) {
+			if some(t.Field(i).Type()) {
 				return true
 			}
 		}
 	case *types.Interface:
 		for i := range t.NumMethods() {
-			if any(t.Method(i).Type()) {
+			if some(t.Method(i).Type()) {
 				return true
 			}
 		}

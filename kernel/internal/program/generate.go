@@ -84,17 +84,16 @@ func (g *growth) named(name string) bool {
 // declEdits blanks out the names that are not living, and renames functions.
 func (o *output) declEdits() {
 	s, g := o.src, o.g
+	defer func() { o.edits = append(o.edits, s.renames...) }()
 	for _, it := range s.items {
-		lo, hi := s.offset(it.ident.Pos()), s.offset(it.ident.End())
+		lo, hi := s.offset(it.ident.Pos()), s.end(it.ident)
 		switch {
 		case it.kind == Func && it.once && it.name == "init":
 			o.edits = append(o.edits, edit{off: lo, end: hi, text: it.key})
 		case it.kind == Func && g.ghost(it):
-			ast.Inspect(it.fn, func(n ast.Node) bool {
-				if id, ok := n.(*ast.Ident); ok && (id == it.ident || id.Obj != nil && id.Obj.Decl == it.fn) {
-					o.edits = append(o.edits, edit{off: s.offset(id.Pos()), end: s.offset(id.End()), text: oldName(it.key)})
-				}
-				return true
+			o.edits = append(o.edits, edit{off: lo, end: hi, text: oldName(it.key)})
+			it.selfUses(func(id *ast.Ident) {
+				o.edits = append(o.edits, edit{off: s.offset(id.Pos()), end: s.end(id), text: oldName(it.key)})
 			})
 		case g.living(it):
 		case it.kind == Const:
@@ -102,7 +101,7 @@ func (o *output) declEdits() {
 				o.edits = append(o.edits, edit{off: lo, end: hi, text: "_"})
 			}
 		case it.kind == Type:
-			lo, hi := s.offset(it.spec.Pos()), s.offset(it.spec.End())
+			lo, hi := s.offset(it.spec.Pos()), s.end(it.spec)
 			lines := strings.Count(s.cell.Text[lo:hi], "\n")
 			o.edits = append(o.edits, edit{off: lo, end: hi, text: "_ struct{}" + strings.Repeat("\n", lines)})
 		}
@@ -152,7 +151,7 @@ func (o *output) bodyEdits() {
 		}
 	}
 	if last := g.shape.last; last != nil && g.shows(last.X) {
-		lo, hi := s.offset(last.X.Pos()), s.offset(last.X.End())
+		lo, hi := s.offset(last.X.Pos()), s.end(last.X)
 		o.edits = append(o.edits, edit{off: lo, end: lo, text: liveName + ".Show("}, edit{off: hi, end: hi, text: ")", tail: true})
 		o.live = true
 	}
@@ -267,19 +266,19 @@ func (o *output) sequence(name string) {
 // assign writes what a var spec does when it is run.
 func (o *output) assign(spec *ast.ValueSpec, owner string) {
 	s := o.src
-	names := span{s.offset(spec.Names[0].Pos()), s.offset(spec.Names[len(spec.Names)-1].End()), owner}
+	names := span{s.offset(spec.Names[0].Pos()), s.end(spec.Names[len(spec.Names)-1]), owner}
 	if len(spec.Values) == 0 {
 		o.reset(spec, owner)
 		return
 	}
 	if !slices.ContainsFunc(spec.Names, func(id *ast.Ident) bool { return id.Name != "_" }) {
-		lo, hi := s.offset(spec.Pos()), s.offset(spec.End())
+		lo, hi := s.offset(spec.Pos()), s.end(spec)
 		fmt.Fprintf(&o.body, "var %s%s\n", s.opening2(lo), s.splice(lo, hi, o.edits))
 		o.covered = append(o.covered, span{lo, hi, owner})
 		return
 	}
-	lo, hi := s.offset(spec.Values[0].Pos()), s.offset(spec.Values[len(spec.Values)-1].End())
-	fmt.Fprintf(&o.body, "%s%s = %s%s\n", s.opening2(names.lo), s.cell.Text[names.lo:names.hi], s.opening2(lo), s.splice(lo, hi, o.edits))
+	lo, hi := s.offset(spec.Values[0].Pos()), s.end(spec.Values[len(spec.Values)-1])
+	fmt.Fprintf(&o.body, "%s%s = %s%s\n", s.opening2(names.lo), s.splice(names.lo, names.hi, o.edits), s.opening2(lo), s.splice(lo, hi, o.edits))
 	o.covered = append(o.covered, span{lo, hi, owner})
 }
 
@@ -295,14 +294,14 @@ func (o *output) reset(spec *ast.ValueSpec, owner string) {
 	var names, zeros []string
 	for _, id := range spec.Names {
 		if id.Name != "_" {
-			names = append(names, id.Name)
+			names = append(names, goName(plain(id.Name)))
 			zeros = append(zeros, "gradbook_z")
 		}
 	}
 	if names == nil || spec.Type == nil {
 		return
 	}
-	lo, hi := s.offset(spec.Type.Pos()), s.offset(spec.Type.End())
+	lo, hi := s.offset(spec.Type.Pos()), s.end(spec.Type)
 	fmt.Fprintf(&o.body, "{ var gradbook_z %s%s; %s = %s }\n", s.opening2(lo), s.splice(lo, hi, o.edits), strings.Join(names, ", "), strings.Join(zeros, ", "))
 	o.covered = append(o.covered, span{lo, hi, owner})
 }
@@ -313,7 +312,7 @@ func (o *output) initialisers(owner string) {
 	specs := s.varSpecs()
 	for _, spec := range specs {
 		if len(spec.Values) > 0 || !slices.ContainsFunc(spec.Names, func(id *ast.Ident) bool {
-			return id.Name != "_" && !g.next.vars[id.Name].new
+			return id.Name != "_" && !g.next.vars[plain(id.Name)].new
 		}) {
 			continue
 		}
@@ -340,7 +339,7 @@ func (o *output) initialise(spec *ast.ValueSpec, in *types.Initializer, owner st
 		o.assign(spec, owner)
 		return
 	}
-	lo, hi := s.offset(in.Rhs.Pos()), s.offset(in.Rhs.End())
+	lo, hi := s.offset(in.Rhs.Pos()), s.end(in.Rhs)
 	fmt.Fprintf(&o.body, "%s%s = %s%s\n", s.opening2(s.offset(in.Lhs[0].Pos())), strings.Join(names, ", "), s.opening2(lo), s.splice(lo, hi, o.edits))
 	o.covered = append(o.covered, span{lo, hi, owner})
 }

@@ -97,7 +97,7 @@ func (g *growth) identify() Errors {
 	g.renamed = map[string]*variable{}
 	values := g.values()
 	for _, name := range g.declared {
-		obj := g.pkg.Scope().Lookup(name)
+		obj := g.pkg.Scope().Lookup(goName(name))
 		if obj.Type() == types.Typ[types.Invalid] {
 			return Errors{g.src.diagnostic(g.src.offset(obj.Pos()), "initialization cycle: %s refers to itself", name)}
 		}
@@ -144,9 +144,9 @@ func (g *growth) values() map[string]value {
 		for i, id := range spec.Names {
 			switch {
 			case len(spec.Values) == len(spec.Names):
-				all[id.Name] = value{spec.Values[i], 0, 1}
+				all[plain(id.Name)] = value{spec.Values[i], 0, 1}
 			case len(spec.Values) == 1:
-				all[id.Name] = value{spec.Values[0], i, len(spec.Names)}
+				all[plain(id.Name)] = value{spec.Values[0], i, len(spec.Names)}
 			}
 		}
 	}
@@ -171,7 +171,7 @@ func (g *growth) skeleton(v value) (form, bool) {
 			return nil
 		}
 		var found *variable
-		if w := g.next.vars[o.Name()]; w != nil {
+		if w := g.next.vars[plain(o.Name())]; w != nil {
 			found = w
 		} else if len(o.Name()) > len(oldPrefix) {
 			found = g.prior.vars[o.Name()[len(oldPrefix):]]
@@ -205,12 +205,12 @@ func (g *growth) keep() {
 			continue
 		}
 		if why, gone := g.gone[name]; gone {
-			g.lost = append(g.lost, Loss{Var: v.public(name), Why: g.whyGone(v, why)})
+			g.lost = append(g.lost, Loss{Var: v.public(goName(name)), Why: g.whyGone(v, why)})
 			delete(g.next.vars, name)
 			g.dropped = append(g.dropped, v.identity)
 			continue
 		}
-		obj := g.pkg.Scope().Lookup(name)
+		obj := g.pkg.Scope().Lookup(goName(name))
 		why := carried(v.typ, obj.Type())
 		if why != "" {
 			old := *v
@@ -218,7 +218,7 @@ func (g *growth) keep() {
 			if convertible(old.typ, obj.Type()) {
 				g.convert = append(g.convert, Conversion{old.identity, v.identity})
 			} else {
-				g.lost = append(g.lost, Loss{Var: old.public(name), Why: why})
+				g.lost = append(g.lost, Loss{Var: old.public(goName(name)), Why: why})
 			}
 			g.dropped = append(g.dropped, old.identity)
 		}
@@ -259,7 +259,7 @@ func (v *variable) public(name string) Var {
 // report fills in what the step means for values and declarations.
 func (g *growth) report(step *Step) {
 	for _, name := range slices.Sorted(maps.Keys(g.next.vars)) {
-		step.Vars = append(step.Vars, g.next.vars[name].public(name))
+		step.Vars = append(step.Vars, g.next.vars[name].public(goName(name)))
 	}
 	for _, name := range slices.Sorted(maps.Keys(g.renamed)) {
 		step.Vars = append(step.Vars, g.renamed[name].public(name))
@@ -335,7 +335,7 @@ func (g *growth) described() []string {
 			continue
 		}
 		spec := d.spec.(*ast.TypeSpec)
-		obj, ok := g.pkg.Scope().Lookup(name).(*types.TypeName)
+		obj, ok := g.pkg.Scope().Lookup(goName(name)).(*types.TypeName)
 		if !ok || spec.Assign.IsValid() || spec.TypeParams != nil {
 			continue
 		}
@@ -343,7 +343,7 @@ func (g *growth) described() []string {
 			continue
 		}
 		if touches(obj.Type(), changed, map[types.Type]bool{}) {
-			out = append(out, name)
+			out = append(out, goName(name))
 		}
 	}
 	return out

@@ -21,7 +21,7 @@ func (s *source) locals() []localType {
 	var inside func(n ast.Node) bool
 	inside = func(n ast.Node) bool {
 		if spec, ok := n.(*ast.TypeSpec); ok && !spec.Assign.IsValid() {
-			lo, hi := s.offset(spec.Pos()), s.offset(spec.End())
+			lo, hi := s.offset(spec.Pos()), s.end(spec)
 			all = append(all, localType{lo, spec.Name.Name, fmt.Sprintf("%x", sha256.Sum256([]byte(s.cell.Text[lo:hi])))[:16]})
 		}
 		return true

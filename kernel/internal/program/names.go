@@ -2,6 +2,7 @@ package program
 
 import (
 	"fmt"
+	"go/types"
 	"hash/fnv"
 	"strings"
 )
@@ -18,6 +19,7 @@ const (
 	reserved     = "gradbook_"
 	importPrefix = "gradbook_import_" // an import whose plain name means something else in the package
 	oldPrefix    = "gradbook_old_"    // what a name meant before the cell that declares it anew
+	ownPrefix    = "gradbook_own_"    // a name of the program that is also predeclared, so that Go's own meaning stays in reach
 	pathPrefix   = "gradbook_path_"   // an import made for a variable's type
 	showName     = "gradbook_show"    // stands for live.Show in checks
 	pollName     = "gradbook_poll"    // the variable that polls read
@@ -25,6 +27,17 @@ const (
 	zeroName     = "gradbook_zero"    // the zero value of its argument's type
 	livePath     = "gradbook/live"
 )
+
+// goName is the name in generated code of what a cell declares as name.
+func goName(name string) string {
+	if types.Universe.Lookup(name) != nil {
+		return ownPrefix + name
+	}
+	return name
+}
+
+// plain is the inverse of goName.
+func plain(name string) string { return strings.TrimPrefix(name, ownPrefix) }
 
 func entryName(id int) string       { return fmt.Sprintf("gradbook_cell_%d", id) }
 func varsName(id int) string        { return fmt.Sprintf("gradbook_vars_%d", id) }

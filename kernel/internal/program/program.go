@@ -58,6 +58,7 @@ type Diagnostic struct {
 	Cell      string // the cell's Name
 	Line, Col int
 	Msg       string // the Go compiler's words
+	Name      string // the declaration that it is about, where that is not the cell's: one set aside
 }
 
 // Errors is what Grow returns for a cell that does not check.
@@ -123,7 +124,7 @@ func (s *Step) Commit() {
 func (p *Program) Variables() []Var {
 	var all []Var
 	for _, name := range slices.Sorted(maps.Keys(p.state.vars)) {
-		all = append(all, p.state.vars[name].public(name))
+		all = append(all, p.state.vars[name].public(goName(name)))
 	}
 	return all
 }

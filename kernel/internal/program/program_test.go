@@ -136,7 +136,7 @@ func describe(step *program.Step) string {
 		line("dropped %s", strings.Join(step.Dropped, " "))
 	}
 	for _, d := range step.SetAside {
-		line("set aside %s", d)
+		line("set aside %s %s", d.Name, d)
 	}
 	for _, name := range step.Restored {
 		line("restored %s", name)

@@ -110,7 +110,7 @@ func (r *resolution) declareNames() {
 	for _, spec := range r.src.varSpecs() {
 		for _, id := range spec.Names {
 			r.own[id.Name] = true
-			begin(id.Name, r.src.offset(spec.End()))
+			begin(id.Name, r.src.end(spec))
 		}
 	}
 	r.src.topStatements(func(st ast.Stmt) {
@@ -121,7 +121,7 @@ func (r *resolution) declareNames() {
 		for _, l := range a.Lhs {
 			if id, ok := l.(*ast.Ident); ok {
 				r.own[id.Name] = true
-				begin(id.Name, r.src.offset(a.End()))
+				begin(id.Name, r.src.end(a))
 				r.short[id.Name] = true
 			}
 		}
@@ -186,13 +186,31 @@ func (r *resolution) resolve() {
 		}
 	}
 	declares := r.declaringIdents()
+	for id := range declares {
+		if r.own[id.Name] {
+			r.rename(id)
+		}
+	}
+	defined := map[*ast.Object]bool{}
+	r.src.topStatements(func(st ast.Stmt) {
+		if a, ok := st.(*ast.AssignStmt); ok && a.Tok == token.DEFINE {
+			for _, l := range a.Lhs {
+				if id, ok := l.(*ast.Ident); ok && id.Obj != nil && id.Obj.Decl == a {
+					defined[id.Obj] = true
+				}
+			}
+		}
+	})
 	ast.Inspect(r.src.ast, func(n ast.Node) bool {
 		id, ok := n.(*ast.Ident)
 		if !ok || id.Name == "_" || declares[id] {
 			return true
 		}
 		global := open[id] || id.Obj != nil && id.Obj == r.src.ast.Scope.Lookup(id.Name)
-		if global {
+		switch {
+		case defined[id.Obj]:
+			r.rename(id)
+		case global:
 			r.ident(id, selected[id])
 		}
 		return true
@@ -269,23 +287,39 @@ func (r *resolution) ident(id *ast.Ident, sel *ast.SelectorExpr) {
 	if r.own[name] {
 		at, declares := r.starts[name]
 		if !declares || !r.inSequence(id) || r.src.offset(id.Pos()) >= at {
+			r.rename(id)
 			return
 		}
 		switch {
 		case r.prior.declared(name) && r.byName[name] == nil:
 			r.early = append(r.early, id)
-			id.Name = oldName(name)
+			r.src.lengthen(id, oldName(name))
 			r.old[name] = true
 			return
 		case r.imports(id, sel):
 			return
 		case r.short[name] && types.Universe.Lookup(name) == nil:
 			r.early = append(r.early, id)
-			id.Name = oldName(name)
+			r.src.lengthen(id, oldName(name))
 		}
 		return
 	}
 	r.imports(id, sel)
+}
+
+// rename gives a predeclared name that the program has taken its name in generated code.
+func (r *resolution) rename(id *ast.Ident) {
+	if name := goName(id.Name); name != id.Name {
+		off := r.src.offset(id.Pos())
+		r.src.renames = append(r.src.renames, edit{off: off, end: off + len(id.Name), text: name})
+		r.src.lengthen(id, name)
+	}
+}
+
+// lengthen gives an identifier another name.
+func (s *source) lengthen(id *ast.Ident, name string) {
+	s.grown[id] += len(name) - len(id.Name)
+	id.Name = name
 }
 
 // imports resolves an identifier that the cell does not declare; it reports whether it is an import's.
@@ -300,6 +334,7 @@ func (r *resolution) imports(id *ast.Ident, sel *ast.SelectorExpr) bool {
 		}
 	}
 	if r.prior.declared(name) && !r.own[name] {
+		r.rename(id)
 		return false
 	}
 	if im := r.prior.names[name]; im != nil && sel != nil {
@@ -343,7 +378,7 @@ func (r *resolution) adopt(id *ast.Ident, im *imported) bool {
 // use marks the identifier as an import's.
 func (r *resolution) use(id *ast.Ident, im *imported) bool {
 	r.src.uses = append(r.src.uses, importUse{off: r.src.offset(id.Pos()), imp: im})
-	id.Name = importName(im.name)
+	r.src.lengthen(id, importName(im.name))
 	return true
 }
 

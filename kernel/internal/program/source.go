@@ -23,8 +23,10 @@ type source struct {
 	body   *ast.FuncDecl // the statements; its body may be empty
 
 	imports []*imported
-	uses    []importUse // of imports, sorted by offset
-	items   []*decl     // what the cell declared beside variables, in the order of the text
+	grown   map[*ast.Ident]int // by how much identifiers were lengthened
+	renames []edit             // of predeclared names that the program has taken
+	uses    []importUse        // of imports, sorted by offset
+	items   []*decl            // what the cell declared beside variables, in the order of the text
 
 	sequential bool // it has bare statements, or is a main body: initialisers run in the order of the text
 }
@@ -35,7 +37,7 @@ type piece struct{ syn, off, len int }
 // parse cuts and parses a cell. The errors are those of the syntax.
 func parse(fset *token.FileSet, cell Cell) (*source, Errors) {
 	chunks, wrong := cut(cell.Text)
-	s := &source{cell: cell, chunks: chunks, lines: []int{0}}
+	s := &source{cell: cell, chunks: chunks, lines: []int{0}, grown: map[*ast.Ident]int{}}
 	for i := range len(cell.Text) {
 		if cell.Text[i] == '\n' {
 			s.lines = append(s.lines, i+1)
@@ -117,6 +119,22 @@ func (s *source) offset(pos token.Pos) int {
 	return s.synOffset(s.file.Offset(pos))
 }
 
+// end returns where a node ends in the cell's text. Identifiers that were given
+// longer names do not count as longer.
+func (s *source) end(n ast.Node) int {
+	end := n.End()
+	grown := 0
+	if len(s.grown) > 0 {
+		ast.Inspect(n, func(m ast.Node) bool {
+			if id, ok := m.(*ast.Ident); ok && id.End() == end {
+				grown = s.grown[id]
+			}
+			return true
+		})
+	}
+	return s.offset(end - token.Pos(grown))
+}
+
 func (s *source) synOffset(off int) int {
 	best := piece{-1, len(s.cell.Text), 0}
 	for _, p := range s.pieces {
@@ -139,7 +157,7 @@ func (s *source) place(off int) (line, col int) {
 // diagnostic makes a message at an offset.
 func (s *source) diagnostic(off int, format string, args ...any) Diagnostic {
 	line, col := s.place(off)
-	return Diagnostic{s.cell.Name, line, col, fmt.Sprintf(format, args...)}
+	return Diagnostic{Cell: s.cell.Name, Line: line, Col: col, Msg: fmt.Sprintf(format, args...)}
 }
 
 // bracketErrors says what is wrong in a cell whose brackets do not match: what the
@@ -266,7 +284,7 @@ func (s *source) checkShape() Errors {
 			}
 		}
 		if f.Body == nil && !s.linkname(f.Name.Name) {
-			if next := s.nextToken(s.offset(f.End())); next >= 0 && s.cell.Text[next] == '{' {
+			if next := s.nextToken(s.end(f)); next >= 0 && s.cell.Text[next] == '{' {
 				errs = append(errs, s.diagnostic(next, "syntax error: unexpected semicolon or newline before {"))
 			} else {
 				errs = append(errs, s.diagnostic(off, "missing function body"))

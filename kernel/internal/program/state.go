@@ -231,7 +231,7 @@ func receiver(f *ast.FuncDecl) string {
 		case *ast.IndexListExpr:
 			t = x.X
 		case *ast.Ident:
-			return x.Name
+			return plain(x.Name)
 		default:
 			return ""
 		}

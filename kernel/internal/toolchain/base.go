@@ -14,8 +14,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/gradbook/gradbook"
 )
 
 // Options say what to open.
@@ -24,7 +22,8 @@ type Options struct {
 	// become the packages gradbook/live, gradbook/live/host. Without it there is no worker.
 	Source fs.FS
 	// Packages are the patterns of the base list; nil: [BasePackages]. Those that the workspace's build list
-	// cannot provide are left out.
+	// cannot provide are left out, and so are the user's own (of the main module, or replaced by a folder): they are
+	// added by Extend, so that an edit does not build the base anew, nor a mistake in them keep it from being built.
 	Packages []string
 	// CacheDir is where all that is built is kept; "": GRADBOOK_CACHE, else the user's cache folder.
 	CacheDir string
@@ -121,7 +120,7 @@ func scratchDir() (string, error) {
 		for _, path := range old {
 			var pid int
 			_, err := fmt.Sscanf(filepath.Base(path), "gradbook-%d-", &pid)
-			if err == nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			if err == nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) && unusedFor(path, time.Hour) {
 				os.RemoveAll(path)
 			}
 		}
@@ -130,6 +129,12 @@ func scratchDir() (string, error) {
 		}
 	}
 	return os.MkdirTemp("", fmt.Sprintf("gradbook-%d-*", os.Getpid()))
+}
+
+// unusedFor says whether nothing was made in a folder for that long: another container's processes are not seen here.
+func unusedFor(dir string, t time.Duration) bool {
+	info, err := os.Stat(dir)
+	return err == nil && time.Since(info.ModTime()) > t
 }
 
 // record remembers which base a workspace had, and what would show that it is another now.
@@ -145,7 +150,7 @@ func (b *Base) open(ctx context.Context) error {
 	if b.openRecorded(file) {
 		return nil
 	}
-	unlock, err := lock(ctx, b.cache.path("base.lock"), func() {
+	unlock, err := lock(ctx, b.cache.path("locks", "base"), func() {
 		b.opts.Progress(Progress{Stage: "waiting for another process that builds the base library"})
 	})
 	if err != nil {
@@ -268,9 +273,6 @@ func (w *Workspace) stamps() []stamp {
 		}
 		list = append(list, newStamp(p, ""), newStamp(sum, ""))
 	}
-	if root := gradbook.Root(); root != "" { // packages of the base list may come and go there
-		list = append(list, newStamp(filepath.Join(root, "pkg"), gradbook.Path+"/pkg"))
-	}
 	return list
 }
 
@@ -344,7 +346,7 @@ func (b *Base) linkShared(ctx context.Context, dir, name, importcfg string, libs
 		paths = append(paths, l.path)
 	}
 	flags = append(flags, searchFlags(paths)...)
-	if _, err := (command{dir: dir}).run(ctx, b.ws.Go.tool("link"), append(flags, args...)...); err != nil {
+	if _, err := (command{dir: dir, env: b.ws.Go.toolEnv()}).run(ctx, b.ws.Go.tool("link"), append(flags, args...)...); err != nil {
 		return fmt.Errorf("linking %s: %w", name, err)
 	}
 	pointers, err := pointersOf(out)
@@ -359,7 +361,7 @@ func (b *Base) linkWorker(ctx context.Context, dir, importcfg, host string) erro
 	if err := os.WriteFile(cfg, []byte(importcfg), 0o644); err != nil {
 		return err
 	}
-	_, err := command{dir: dir}.run(ctx, b.ws.Go.tool("link"), "-o", filepath.Join(dir, "worker"), "-importcfg", cfg, "-installsuffix", "dynlink",
+	_, err := command{dir: dir, env: b.ws.Go.toolEnv()}.run(ctx, b.ws.Go.tool("link"), "-o", filepath.Join(dir, "worker"), "-importcfg", cfg, "-installsuffix", "dynlink",
 		"-linkshared", "-buildmode=exe", "-checklinkname=0", "-w", "-r", "$ORIGIN", "-extld="+b.ws.Go.CC, "-extldflags=-Wl,-z,noexecstack", host)
 	if err != nil {
 		return fmt.Errorf("linking the worker: %w", err)

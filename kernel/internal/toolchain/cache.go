@@ -18,6 +18,7 @@ import (
 //	cells/XX/KEY.*   objects of cells
 //	workspaces/      which base a module had last
 //	overlay/         patched files of the standard library
+//	locks/           one builds, the others wait
 type Cache struct{ Dir string }
 
 // OpenCache opens the cache in dir; "": GRADBOOK_CACHE, else gradbook in the user's cache folder.

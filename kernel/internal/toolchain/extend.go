@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/gradbook/gradbook"
 )
 
 // Extension is a library of packages that the base lacks.
@@ -143,7 +141,7 @@ func (b *Base) fresh(pkgs []*listed, asked []string) (list []*listed, key string
 
 // linkExtension links packages into a library of the cache.
 func (b *Base) linkExtension(ctx context.Context, key string, pkgs []*listed) (*manifest, error) {
-	unlock, err := lock(ctx, b.cache.path("extension", key+".lock"), nil)
+	unlock, err := lock(ctx, b.cache.path("locks", key), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -163,6 +161,11 @@ func (b *Base) linkExtension(ctx context.Context, key string, pkgs []*listed) (*
 		fmt.Fprintf(&cfg, "packageshlib %s=%s\n", path, libs[at].path)
 	}
 	v := &view{libs: libs}
+	archives, err := os.MkdirTemp("", "gradbook-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(archives)
 	var args []string
 	for i, p := range pkgs {
 		entry, err := keepExport(dir, p)
@@ -170,8 +173,7 @@ func (b *Base) linkExtension(ctx context.Context, key string, pkgs []*listed) (*
 			return nil, err
 		}
 		m.Packages = append(m.Packages, entry)
-		archive := filepath.Join(b.tmp, fmt.Sprintf("%s-%d.a", key[:16], i))
-		defer os.Remove(archive)
+		archive := filepath.Join(archives, fmt.Sprintf("%d.a", i))
 		if err := v.borrow(p.Export, archive); err != nil {
 			return nil, fmt.Errorf("%s: %w", p.ImportPath, err)
 		}
@@ -194,7 +196,7 @@ func (v *view) borrow(from, to string) error {
 	if err != nil {
 		return err
 	}
-	o.borrowTypes(v.defines, false)
+	o.borrowTypes(v.defines)
 	return os.WriteFile(to, data, 0o600)
 }
 
@@ -222,10 +224,9 @@ func (b *Base) Stale(ctx context.Context) ([]string, error) {
 		if !s.changed() {
 			continue
 		}
-		switch {
-		case s.Package == "":
+		if s.Package == "" {
 			build = append(build, s)
-		case s.Package != gradbook.Path+"/pkg": // a package that came is no change of a loaded one
+		} else {
 			changed = append(changed, s.Package)
 		}
 	}

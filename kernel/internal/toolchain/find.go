@@ -130,4 +130,13 @@ func (g *Go) identity() string {
 	return b.String()
 }
 
+// toolEnv is the environment for running the compiler and the linker without the go command, which
+// would tell them what go env -w has set.
+func (g *Go) toolEnv() []string {
+	return []string{"GOOS=" + g.env["GOOS"], "GOARCH=" + g.env["GOARCH"], "GOAMD64=" + g.env["GOAMD64"], "GOEXPERIMENT=" + g.env["GOEXPERIMENT"]}
+}
+
+// listEnv keeps the go command from switching to the Go that a go.mod asks for.
+func (g *Go) listEnv() []string { return []string{"GOTOOLCHAIN=" + strings.Fields(g.Version)[0]} }
+
 func (g *Go) tool(name string) string { return filepath.Join(g.ToolDir, name) }

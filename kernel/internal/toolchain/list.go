@@ -114,9 +114,9 @@ var buildFlags = []string{"-installsuffix", "dynlink", "-trimpath", "-buildvcs=f
 func (l *lister) list(ctx context.Context, stderr io.Writer, args ...string) ([]*listed, error) {
 	args = append([]string{"list", "-overlay", l.overlay, listFields}, args...)
 	flags := l.ws.Go.env["GOFLAGS"]
-	var env []string
+	env := l.ws.Go.listEnv()
 	if strings.Contains(flags, "-mod=mod") { // a kernel never edits the user's go.mod
-		env = []string{"GOFLAGS=" + strings.ReplaceAll(flags, "-mod=mod", "-mod=readonly")}
+		env = append(env, "GOFLAGS="+strings.ReplaceAll(flags, "-mod=mod", "-mod=readonly"))
 	}
 	out, err := command{dir: l.ws.Dir, env: env, stderr: stderr}.run(ctx, l.ws.Go.Command, args...)
 	if err != nil {
@@ -134,7 +134,7 @@ func (l *lister) list(ctx context.Context, stderr io.Writer, args ...string) ([]
 	}
 }
 
-// resolve returns those packages of the patterns that the build list can provide as it is, sorted,
+// resolve returns those packages of the patterns that the build list can provide as it is and that are not the user's own, sorted,
 // and how many packages they are with their dependencies.
 func (l *lister) resolve(ctx context.Context, patterns []string) (paths []string, total int, err error) {
 	pkgs, err := l.list(ctx, nil, append([]string{"-e", "-deps"}, patterns...)...)
@@ -143,7 +143,7 @@ func (l *lister) resolve(ctx context.Context, patterns []string) (paths []string
 	}
 	for _, p := range pkgs {
 		total++
-		skip := p.DepOnly || p.Error != nil || p.DepsErrors != nil || p.Name == "main" && p.ImportPath != hostPath
+		skip := p.DepOnly || p.local() || p.Error != nil || p.DepsErrors != nil || p.Name == "main" && p.ImportPath != hostPath
 		if p.Standard {
 			skip = skip || leftOut[p.ImportPath] || strings.HasPrefix(p.ImportPath, "vendor/") || internalPath(p.ImportPath)
 		}

@@ -42,7 +42,6 @@ const (
 	selfPackage = noPackage - 4
 
 	relocOffset  = 5 // R_ADDROFF, and R_WEAKADDROFF with the weak bit
-	relocCall    = 7
 	relocUseType = 22
 	relocMethod  = 26
 	relocWeak    = 1 << 15
@@ -108,10 +107,9 @@ func (o *object) relocs(i int) [][]byte {
 
 // borrowTypes mends type descriptors that the linker would refuse. The compiler emits descriptors of other packages'
 // generic types in every unit that needs them, but their methods only where the type was first used: offsets to such methods
-// would have to reach from this object into the base. A descriptor that the base has is taken from there: its definition here
-// becomes a reference. Of one that it lacks the method offsets become calls if calls is set, R_X86_64_PLT32 in the linked object: the loader makes
-// them offsets to stubs.
-func (o *object) borrowTypes(has func(name string) bool, calls bool) {
+// would have to reach from this object into a library. A descriptor that a library has is taken from there: its definition here
+// becomes a reference. For one that none has, the linker's refusal stands.
+func (o *object) borrowTypes(has func(name string) bool) {
 	borrowed := map[int]bool{}
 	for again := true; again; {
 		again = false
@@ -128,18 +126,12 @@ func (o *object) borrowTypes(has func(name string) bool, calls bool) {
 		}
 	}
 	for i, name := range o.defs {
-		if !calls || borrowed[i] || !strings.HasPrefix(name, "type:") || !o.reachesOut(i, borrowed) {
+		if borrowed[i] || !strings.HasPrefix(name, "type:") || !o.reachesOut(i, borrowed) {
 			continue
 		}
 		for _, r := range o.relocs(i) {
-			if !o.outside(r, borrowed) {
-				continue
-			}
-			switch binary.LittleEndian.Uint16(r[relocType:]) {
-			case relocMethod:
-				binary.LittleEndian.PutUint16(r[relocType:], relocCall)
-			case relocOffset | relocWeak:
-				binary.LittleEndian.PutUint16(r[relocType:], relocUseType) // marks only: the offset stays 0, which means unknown
+			if o.outside(r, borrowed) && binary.LittleEndian.Uint16(r[relocType:]) == relocOffset|relocWeak {
+				binary.LittleEndian.PutUint16(r[relocType:], relocUseType) // a mark only: the offset stays 0, which means unknown
 			}
 		}
 	}

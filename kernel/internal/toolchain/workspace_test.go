@@ -2,9 +2,12 @@ package toolchain_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -230,4 +233,42 @@ func TestDoctor(t *testing.T) {
 			t.Errorf("%+v", c)
 		}
 	}
+}
+
+// TestConcurrentUse is for the race detector, and for what two cells that are compiled at once make of each other.
+func TestConcurrentUse(t *testing.T) {
+	b := open(t, module(t, map[string]string{"box/box.go": box}), toolchain.Options{})
+	var group sync.WaitGroup
+	for i := range 6 {
+		group.Go(func() {
+			path := small[i]
+			if pkg, err := b.Import(path); err != nil || len(pkg.Scope().Names()) == 0 {
+				t.Errorf("%s: %v, %v", path, pkg, err)
+			}
+			o, err := b.Build(context.Background(), unit(fmt.Sprintf("var V%d int\n", i/2)))
+			if err != nil {
+				t.Error(err)
+			} else if !dataHas(t, o.Path, fmt.Sprintf("main.V%d", i/2)) {
+				t.Errorf("%s is not the object of V%d", o.Path, i/2)
+			}
+			if _, err := b.Extend(context.Background(), []string{"example.com/nb/box"}, nil); err != nil {
+				t.Error(err)
+			}
+			if _, err := b.Stale(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if got := b.ByName("box"); !slices.Equal(got, []string{"example.com/nb/box"}) {
+		t.Errorf("packages named box: %q", got)
+	}
+}
+
+func dataHas(t *testing.T, path, text string) bool {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Error(err)
+	}
+	return strings.Contains(string(data), text)
 }

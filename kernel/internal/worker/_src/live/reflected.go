@@ -11,10 +11,22 @@ import (
 // keeps them in caches of its own. An object that brings the compiler's descriptor of such a type later must bind to the one that exists.
 
 //go:linkname reflectLookups reflect.lookupCache
-var reflectLookups sync.Map
+var reflectLookups sync.Map // array, channel, map, slice: -> reflect.Type
 
 //go:linkname reflectPointers reflect.ptrMap
-var reflectPointers sync.Map
+var reflectPointers sync.Map // -> *reflect.ptrType, which begins with the descriptor
+
+//go:linkname reflectFuncs reflect.funcLookupCache
+var reflectFuncs struct {
+	sync.Mutex
+	m sync.Map // -> []*reflect.rtype
+}
+
+//go:linkname reflectStructs reflect.structLookupCache
+var reflectStructs struct {
+	sync.Mutex
+	m sync.Map // -> []reflect.Type
+}
 
 // madeByReflect returns the descriptors that reflect made and that may be t.
 func madeByReflect(c *comparison, t *abi.Type) []*abi.Type {
@@ -23,18 +35,26 @@ func madeByReflect(c *comparison, t *abi.Type) []*abi.Type {
 	}
 	if c.reflected == nil {
 		c.reflected = map[string][]*abi.Type{}
-		collect := func(_, v any) bool {
-			if t, ok := v.(reflect.Type); ok {
-				p := (*[2]unsafe.Pointer)(unsafe.Pointer(&t))[1]
-				c.reflected[t.String()] = append(c.reflected[t.String()], (*abi.Type)(p))
-			} else { // ptrMap holds *reflect.ptrType, which begins with the descriptor
-				p := (*abi.Type)((*[2]unsafe.Pointer)(unsafe.Pointer(&v))[1])
-				c.reflected[oldText(p)] = append(c.reflected[oldText(p)], p)
+		add := func(p unsafe.Pointer) {
+			t := (*abi.Type)(p)
+			c.reflected[oldText(t)] = append(c.reflected[oldText(t)], t)
+		}
+		word := func(v any) unsafe.Pointer { return (*[2]unsafe.Pointer)(unsafe.Pointer(&v))[1] }
+		one := func(_, v any) bool { add(word(v)); return true }
+		reflectLookups.Range(one)
+		reflectPointers.Range(one)
+		reflectFuncs.m.Range(func(_, v any) bool {
+			for _, p := range *(*[]unsafe.Pointer)(word(v)) {
+				add(p)
 			}
 			return true
-		}
-		reflectLookups.Range(collect)
-		reflectPointers.Range(collect)
+		})
+		reflectStructs.m.Range(func(_, v any) bool {
+			for _, t := range v.([]reflect.Type) {
+				add((*[2]unsafe.Pointer)(unsafe.Pointer(&t))[1])
+			}
+			return true
+		})
 	}
 	return c.reflected[c.text(t)]
 }

@@ -15,12 +15,13 @@ import (
 
 // candidate pairs a descriptor of the object with those it may turn out to be.
 type candidate struct {
-	typ  *abi.Type
-	sym  int
-	name string
-	old  []*abi.Type
-	out  []bool // old[j] was shown to differ
-	base bool   // old[0] is the base library's
+	typ       *abi.Type
+	sym       int
+	name      string
+	old       []*abi.Type
+	out       []bool // old[j] was shown to differ
+	base      bool   // old[0] is the base library's
+	reflected int    // from this index on old was made by reflect
 }
 
 type comparison struct {
@@ -47,6 +48,7 @@ func (l *library) bindTypes() ([]methodCode, error) {
 			k.old, k.base = append(k.old, (*abi.Type)(unsafe.Pointer(at))), true
 		}
 		k.old = append(k.old, linker.types[k.name]...)
+		k.reflected = len(k.old)
 		k.old = append(k.old, madeByReflect(c, t)...)
 		k.out = make([]bool, len(k.old))
 		c.types = append(c.types, k)
@@ -56,7 +58,7 @@ func (l *library) bindTypes() ([]methodCode, error) {
 		changed = false
 		for _, k := range c.types {
 			for j, old := range k.old {
-				if !k.out[j] && !c.same(k.typ, old) {
+				if !k.out[j] && !c.same(k.typ, old, j >= k.reflected) {
 					k.out[j], changed = true, true
 				}
 			}
@@ -78,6 +80,9 @@ func (c *comparison) settle() ([]methodCode, error) {
 		for j := range k.old {
 			if !k.out[j] {
 				one = k.old[j]
+				if j >= k.reflected {
+					one.Hash = k.typ.Hash // reflect's differs, and type switches ask for the compiler's
+				}
 				break
 			}
 		}
@@ -148,9 +153,12 @@ func (c *comparison) text(t *abi.Type) string {
 
 func oldName(t *abi.Type, off int32) abi.Name { return resolveNameOff(unsafe.Pointer(t), off) }
 
-// same compares the descriptor a of the object with b of the process.
-func (c *comparison) same(a, b *abi.Type) bool {
-	if a.Size_ != b.Size_ || a.PtrBytes != b.PtrBytes || a.Hash != b.Hash || a.Align_ != b.Align_ || a.FieldAlign_ != b.FieldAlign_ ||
+// same compares the descriptor a of the object with b of the process, which reflect may have made.
+func (c *comparison) same(a, b *abi.Type, reflected bool) bool {
+	if reflected && b.TFlag&abi.TFlagUncommon != 0 { // with methods it may have itabs, which are found by its hash
+		return false
+	}
+	if a.Size_ != b.Size_ || a.PtrBytes != b.PtrBytes || a.Hash != b.Hash && !reflected || a.Align_ != b.Align_ || a.FieldAlign_ != b.FieldAlign_ ||
 		a.Kind_ != b.Kind_ || (a.Equal == nil) != (b.Equal == nil) {
 		return false
 	}

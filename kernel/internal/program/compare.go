@@ -189,6 +189,9 @@ func (c *comparison) structure(old, new *types.Struct) string {
 	for i := range old.NumFields() {
 		f := old.Field(i)
 		n := fields[f.Name()]
+		if i < new.NumFields() && new.Field(i).Name() == f.Name() {
+			n = new.Field(i) // there can be several blank ones
+		}
 		if n == nil {
 			return fmt.Sprintf("field %s is gone", f.Name())
 		}
@@ -200,12 +203,15 @@ func (c *comparison) structure(old, new *types.Struct) string {
 			return fmt.Sprintf("field %s was %s, is %s", f.Name(), show(f.Type()), show(n.Type()))
 		}
 	}
+	if new.NumFields() > old.NumFields() {
+		return fmt.Sprintf("field %s is new", added(old, new))
+	}
 	for i := range new.NumFields() {
-		if i >= old.NumFields() || old.Field(i).Name() != new.Field(i).Name() || old.Field(i).Embedded() != new.Field(i).Embedded() {
-			if old.NumFields() == new.NumFields() {
-				return fmt.Sprintf("field %s has moved", new.Field(i).Name())
-			}
-			return fmt.Sprintf("field %s is new", added(old, new))
+		if old.Field(i).Name() != new.Field(i).Name() {
+			return fmt.Sprintf("field %s has moved", new.Field(i).Name())
+		}
+		if old.Field(i).Embedded() != new.Field(i).Embedded() {
+			return fmt.Sprintf("field %s is embedded in one and not in the other", new.Field(i).Name())
 		}
 	}
 	return ""
@@ -351,7 +357,7 @@ func touches(t types.Type, changed map[string]bool, seen map[types.Type]bool) bo
 		if !ours(t) {
 			return false
 		}
-		if changed[t.Obj().Name()] {
+		if changed[plain(t.Obj().Name())] {
 			return true
 		}
 		for i := range t.NumMethods() {

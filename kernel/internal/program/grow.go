@@ -31,6 +31,7 @@ func (p *Program) grow(cell Cell) (*Step, error) {
 		return nil, errs
 	}
 	g.keep()
+	g.markReached()
 	step := &Step{program: p, prior: p.state, next: g.next}
 	g.report(step)
 	g.generate(step, p.Promote)

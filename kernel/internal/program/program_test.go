@@ -12,7 +12,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -261,17 +263,39 @@ func TestMain(m *testing.M) {
 // compilePackage compiles a step's files with the Go compiler, and checks the numbers of local types.
 func compilePackage(t *testing.T, lib *library, step *program.Step) {
 	t.Helper()
-	if out, err := compileFiles(t, lib, step.Files); err != nil {
+	file, out, err := compileFiles(t, lib, step.Files)
+	if err != nil {
 		var all strings.Builder
 		for _, f := range step.Files {
 			fmt.Fprintf(&all, "--- %s\n%s", f.Name, f.Text)
 		}
 		t.Fatalf("the generated package does not compile: %s\n%s", out, all.String())
 	}
+	checkLocalTypes(t, step, file)
+}
+
+var numbered = regexp.MustCompile(`type:main\.(\w+)·(\d+)`)
+
+// checkLocalTypes compares the names of local types with the numbers that the compiler gave them.
+func checkLocalTypes(t *testing.T, step *program.Step, object string) {
+	t.Helper()
+	if len(step.LocalTypes) == 0 {
+		return
+	}
+	out, err := exec.Command("go", "tool", "nm", object).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range numbered.FindAllStringSubmatch(string(out), -1) {
+		n, _ := strconv.Atoi(m[2])
+		if n > len(step.LocalTypes) || !strings.Contains(step.LocalTypes[n-1], "."+m[1]+"#") {
+			t.Errorf("the compiler numbers the local type %s as %d; the step says %v", m[1], n, step.LocalTypes)
+		}
+	}
 }
 
 // compileFiles compiles files into go.a of a new folder and returns what the compiler said and that file.
-func compileFiles(t *testing.T, lib *library, files []program.File) (string, error) {
+func compileFiles(t *testing.T, lib *library, files []program.File) (object, said string, err error) {
 	t.Helper()
 	stub, err := live()
 	if err != nil {
@@ -297,5 +321,5 @@ func compileFiles(t *testing.T, lib *library, files []program.File) (string, err
 	cmd := exec.Command("go", args...)
 	cmd.Dir = dir
 	out, err := cmd.CombinedOutput()
-	return string(out), err
+	return filepath.Join(dir, "go.a"), string(out), err
 }

@@ -122,17 +122,58 @@ func (s *source) offset(pos token.Pos) int {
 // end returns where a node ends in the cell's text. Identifiers that were given
 // longer names do not count as longer.
 func (s *source) end(n ast.Node) int {
-	end := n.End()
-	grown := 0
-	if len(s.grown) > 0 {
-		ast.Inspect(n, func(m ast.Node) bool {
-			if id, ok := m.(*ast.Ident); ok && id.End() == end {
-				grown = s.grown[id]
-			}
-			return true
-		})
+	return s.offset(n.End() - token.Pos(s.grown[lastIdent(n)]))
+}
+
+// lastIdent returns the identifier with which a node ends, or nil if it ends otherwise.
+func lastIdent(n ast.Node) *ast.Ident {
+	switch n := n.(type) {
+	case *ast.Ident:
+		return n
+	case *ast.SelectorExpr:
+		return n.Sel
+	case *ast.BinaryExpr:
+		return lastIdent(n.Y)
+	case *ast.UnaryExpr:
+		return lastIdent(n.X)
+	case *ast.StarExpr:
+		return lastIdent(n.X)
+	case *ast.KeyValueExpr:
+		return lastIdent(n.Value)
+	case *ast.ArrayType:
+		return lastIdent(n.Elt)
+	case *ast.MapType:
+		return lastIdent(n.Value)
+	case *ast.ChanType:
+		return lastIdent(n.Value)
+	case *ast.FuncType:
+		if r := n.Results; r != nil && !r.Closing.IsValid() && len(r.List) > 0 {
+			return lastIdent(r.List[len(r.List)-1].Type)
+		}
+	case *ast.TypeSpec:
+		return lastIdent(n.Type)
+	case *ast.ValueSpec:
+		switch {
+		case len(n.Values) > 0:
+			return lastIdent(n.Values[len(n.Values)-1])
+		case n.Type != nil:
+			return lastIdent(n.Type)
+		}
+		return n.Names[len(n.Names)-1]
+	case *ast.ExprStmt:
+		return lastIdent(n.X)
+	case *ast.SendStmt:
+		return lastIdent(n.Value)
+	case *ast.AssignStmt:
+		return lastIdent(n.Rhs[len(n.Rhs)-1])
+	case *ast.LabeledStmt:
+		return lastIdent(n.Stmt)
+	case *ast.ReturnStmt:
+		if len(n.Results) > 0 {
+			return lastIdent(n.Results[len(n.Results)-1])
+		}
 	}
-	return s.offset(end - token.Pos(grown))
+	return nil
 }
 
 func (s *source) synOffset(off int) int {

@@ -89,6 +89,12 @@ func (g *gonbStream) decode() {
 
 // message passes on one message; feed's caller holds the outlet's lock meanwhile.
 func (g *gonbStream) message(d *protocol.DisplayData) {
+	if v, ok := d.Data[protocol.MIMEJupyterInput]; ok {
+		if r, ok := v.(*protocol.InputRequest); ok {
+			g.o.s.ask(r.Prompt, r.Password)
+		}
+		return
+	}
 	if v, ok := d.Data[protocol.MIMECommValue]; ok {
 		if v, ok := v.(*protocol.CommValue); ok && v.Address == protocol.GonbuiSyncAddress {
 			g.answer(&protocol.CommValue{Address: protocol.GonbuiSyncAckAddress, Value: v.Value})

@@ -14,13 +14,13 @@ import (
 type outlet struct {
 	s *Session
 
-	mu     sync.Mutex
-	cell   int // that runs; 0 for none
-	to     func(Output)
-	kept   []Output // made while no cell ran
-	shown  map[string]bool
-	gonb   *gonbStream
-	closed bool
+	mu       sync.Mutex
+	cell     int // that runs; 0 for none
+	to       func(Output)
+	kept     []Output // made while no cell ran
+	shown    map[string]bool
+	gonb     *gonbStream
+	messages *messages
 }
 
 // maxKept bounds what goroutines may print while no cell runs and no one listens.
@@ -34,8 +34,9 @@ func (o *outlet) reset(w *worker.Worker) {
 	defer o.mu.Unlock()
 	if o.gonb != nil {
 		o.gonb.close()
+		o.messages.close()
 	}
-	o.gonb = newGonbStream(o, w)
+	o.gonb, o.messages = newGonbStream(o, w), &messages{back: w.MessagePipe()}
 }
 
 func (o *outlet) close() {
@@ -43,8 +44,8 @@ func (o *outlet) close() {
 	defer o.mu.Unlock()
 	if o.gonb != nil {
 		o.gonb.close()
+		o.messages.close()
 	}
-	o.closed = true
 }
 
 // begin gives what follows to a cell.
@@ -113,6 +114,12 @@ func (o *outlet) event(e worker.Event) {
 		out.Name, out.Text = "stderr", "a goroutine ended: "+strings.Join(o.s.panicLines(&p), "\n")+"\n"
 	case worker.Gonb:
 		o.gonb.feed(e.Data, out.From)
+		return
+	case worker.Message:
+		o.messages.feed(o, e.Data, out.From)
+		return
+	case worker.Input:
+		o.s.ask("", false)
 		return
 	default:
 		return

@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gradbook/gradbook/kernel/internal/dialect"
@@ -20,14 +22,16 @@ import (
 
 // Options configure a session.
 type Options struct {
-	Dir      string           // the notebook's folder: its module, and the program's working directory
-	Env      []string         // environment of the live program; nil: this process's
-	Stdin    *os.File         // what the live program reads; nil: nothing
-	Progress func(msg string) // what takes long before the first cell (building the base)
-	Idle     func(Output)     // what goroutines print while no cell runs; nil: kept for the next cell
-	Agree    bool             // cells may lose values without being run twice: there is no one to ask
-	CacheDir string           // "": the user's
-	Packages []string         // the base list; nil: the whole
+	Dir      string                                             // the notebook's folder: its module, and the program's working directory
+	Env      []string                                           // environment of the live program; nil: this process's
+	Stdin    *os.File                                           // what the live program reads; nil: nothing
+	Ask      func(prompt string, password bool) (string, error) // gives the program a line of input when it waits for one; in place of Stdin
+	Comm     func(Comm)                                         // comm messages from the program
+	Progress func(msg string)                                   // what takes long before the first cell (building the base)
+	Idle     func(Output)                                       // what goroutines print while no cell runs; nil: kept for the next cell
+	Agree    bool                                               // cells may lose values without being run twice: there is no one to ask
+	CacheDir string                                             // "": the user's
+	Packages []string                                           // the base list; nil: the whole
 }
 
 // Kind says what an Output is.
@@ -112,6 +116,9 @@ type Session struct {
 	byName map[string]*cellText
 	agreed string // the text of a cell that lost values and may do so when it is run again
 
+	asking atomic.Bool // a question is with the user
+	input  *os.File    // where answers go; nil without Options.Ask
+
 	state      sync.Mutex // guards what follows
 	base       *toolchain.Base
 	worker     *worker.Worker
@@ -180,7 +187,19 @@ func (s *Session) openBase(ctx context.Context) error {
 }
 
 func (s *Session) startWorker() error {
-	w, err := worker.Start(worker.Options{Program: s.base.Worker, Dir: s.o.Dir, Env: s.environment(), Stdin: s.o.Stdin, Sink: s.out.event})
+	stdin := s.o.Stdin
+	if s.o.Ask != nil {
+		r, w, err := os.Pipe()
+		if err != nil {
+			return err
+		}
+		defer r.Close() // the worker has its own
+		if s.input != nil {
+			s.input.Close()
+		}
+		stdin, s.input = r, w
+	}
+	w, err := worker.Start(worker.Options{Program: s.base.Worker, Dir: s.o.Dir, Env: s.environment(), Stdin: stdin, Sink: s.out.event})
 	if err != nil {
 		return err
 	}
@@ -197,7 +216,12 @@ func (s *Session) environment() []string {
 	if env == nil {
 		env = os.Environ()
 	}
-	return append(env[:len(env):len(env)], "GONB_DIR="+s.o.Dir, "GOMLX_NO_AUTO_INSTALL=1")
+	env = append(env[:len(env):len(env)], "GONB_DIR="+s.o.Dir, "GOMLX_NO_AUTO_INSTALL=1")
+	if !slices.ContainsFunc(env, func(e string) bool { return strings.HasPrefix(e, "GOMLX_BACKEND=") }) {
+		// The base holds XLA too, which GoMLX would prefer; and the parallel mode of the pure-Go backend can deadlock.
+		env = append(env, "GOMLX_BACKEND=go:ops_sequential")
+	}
+	return env
 }
 
 // Execute runs one cell and hands what it shows to out, one call at a time, in order.

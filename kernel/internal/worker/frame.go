@@ -33,7 +33,7 @@ func (f *frames) next() (Event, error) {
 			return Event{}, err
 		}
 		kind, more := Kind(head[0]), head[1] != 0
-		if kind < Stdout || kind > Input {
+		if kind < Stdout || kind > Message {
 			return Event{}, fmt.Errorf("the live program's event pipe is out of step (frame kind %d)", kind)
 		}
 		cell, id := int(binary.LittleEndian.Uint32(head[4:])), binary.LittleEndian.Uint32(head[8:])
@@ -41,7 +41,7 @@ func (f *frames) next() (Event, error) {
 		if _, err := io.ReadFull(f.r, data); err != nil {
 			return Event{}, io.EOF
 		}
-		if kind <= Gonb {
+		if kind <= Gonb || kind == Message {
 			return Event{kind, cell, data}, nil
 		}
 		data = append(f.partial[id], data...)

@@ -74,6 +74,7 @@ const (
 	Value   Kind = 6 // JSON MIME bundle: the cell's last expression
 	GoPanic Kind = 7 // JSON Panic: it ended a goroutine
 	Input   Kind = 8 // the program waits for standard input
+	Message Kind = 9 // bytes that the program wrote into GRADBOOK_PIPE
 )
 
 // Event is one thing that the live process made, in its order.

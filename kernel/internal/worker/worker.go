@@ -136,33 +136,37 @@ func (w *Worker) stdin(f *os.File) (io.Reader, error) {
 	return r, nil
 }
 
-// makePipes makes the two named pipes of GoNB's protocol.
+// makePipes makes the named pipes through which programs show things: GoNB's two, and ours.
 func (w *Worker) makePipes(env []string) ([]string, error) {
 	dir, err := os.MkdirTemp("", "gradbook")
 	if err != nil {
 		return nil, err
 	}
 	w.pipes = dir
-	names := map[string]string{"GONB_PIPE": filepath.Join(dir, "pipe"), "GONB_PIPE_BACK": filepath.Join(dir, "pipe_back"), "GONB_TMP_DIR": dir}
+	set := map[string]string{"GONB_TMP_DIR": dir}
+	for _, name := range []string{"GONB_PIPE", "GONB_PIPE_BACK", "GRADBOOK_PIPE", "GRADBOOK_PIPE_BACK"} {
+		set[name] = filepath.Join(dir, strings.ToLower(name))
+		if err := syscall.Mkfifo(set[name], 0o600); err != nil {
+			return nil, fmt.Errorf("making the named pipe %s: %w", set[name], err)
+		}
+	}
 	kept := env[:0:0]
 	for _, e := range env {
-		if name, _, _ := strings.Cut(e, "="); names[name] == "" {
+		if name, _, _ := strings.Cut(e, "="); set[name] == "" {
 			kept = append(kept, e)
 		}
 	}
-	for name, path := range names {
-		if name != "GONB_TMP_DIR" {
-			if err := syscall.Mkfifo(path, 0o600); err != nil {
-				return nil, fmt.Errorf("making the named pipe %s: %w", path, err)
-			}
-		}
-		kept = append(kept, name+"="+path)
+	for name, value := range set {
+		kept = append(kept, name+"="+value)
 	}
 	return kept, nil
 }
 
 // BackPipe is the path of the pipe that carries answers to GoNB's display packages.
-func (w *Worker) BackPipe() string { return filepath.Join(w.pipes, "pipe_back") }
+func (w *Worker) BackPipe() string { return filepath.Join(w.pipes, "gonb_pipe_back") }
+
+// MessagePipe is the path of the pipe that carries messages to the program.
+func (w *Worker) MessagePipe() string { return filepath.Join(w.pipes, "gradbook_pipe_back") }
 
 func (w *Worker) removePipes() {
 	if w.pipes != "" {

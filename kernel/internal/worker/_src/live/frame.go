@@ -22,6 +22,7 @@ const (
 	kindValue   = 6 // JSON: the cell's last expression
 	kindGoPanic = 7 // JSON: a panic that ended a goroutine
 	kindInput   = 8 // the program waits for standard input
+	kindMessage = 9 // bytes that the program wrote into GRADBOOK_PIPE
 )
 
 const (
@@ -112,10 +113,11 @@ func initStreams() {
 		case 2:
 			send(kindStderr, p)
 		default:
-			if !isGonb(fd) {
+			kind := pipeKind(fd)
+			if kind == 0 {
 				return 0, nil, false
 			}
-			send(kindGonb, p)
+			send(kind, p)
 		}
 		return len(p), nil, true
 	}

@@ -75,7 +75,7 @@ func Main() {
 		os.Exit(1)
 	}
 	initStreams()
-	initGonb()
+	initPipes()
 	debug.SetTraceback("all")
 	debug.SetMaxStack(512 << 20) // half of what Go allows: an endless recursion ends sooner, and takes less with it
 	in := bufio.NewReaderSize(os.NewFile(commandFD, "commands"), 1<<16)

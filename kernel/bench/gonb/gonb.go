@@ -97,7 +97,8 @@ func Start(ctx context.Context, bin string) (*Kernel, error) {
 	defer log.Close()
 	k.cmd = exec.Command(filepath.Join(bin, "gonb"), "--kernel", file, "--raw_error")
 	k.cmd.Dir, k.cmd.Stdout, k.cmd.Stderr = dir, log, log
-	k.cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "GOWORK=off")
+	// GoNB leaves folders behind where it puts temporary files: Close removes them with its own.
+	k.cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "GOWORK=off", "TMPDIR="+dir)
 	k.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := k.cmd.Start(); err != nil {
 		return nil, err

@@ -413,7 +413,7 @@ func (g *growth) reshape() {
 		do  func()
 	}
 	var events []event
-	for _, spec := range g.src.varSpecs() {
+	for _, spec := range g.src.vars {
 		events = append(events, event{g.src.offset(spec.Pos()), func() {
 			for _, id := range spec.Names {
 				note(id.Name)

@@ -10,6 +10,7 @@ import (
 type edit struct {
 	off, end int
 	text     string
+	drops    bool // imports that the old text names are not in the new
 	tail     bool // an insertion that belongs to what stands before it
 }
 
@@ -59,23 +60,32 @@ func (s *source) opening(off int) string {
 	return directive(s.cell.Name, line, col)
 }
 
-// splice applies the edits to the bytes [lo, hi) of the text.
+// sortEdits brings edits into the order in which splice wants them; those at one place
+// stay in the order in which they were made.
+func sortEdits(edits []edit) {
+	sort.SliceStable(edits, func(i, j int) bool {
+		if edits[i].off != edits[j].off {
+			return edits[i].off < edits[j].off
+		}
+		if edits[i].tail != edits[j].tail {
+			return edits[i].tail
+		}
+		return edits[i].end < edits[j].end
+	})
+}
+
+// splice applies sorted edits to the bytes [lo, hi) of the text.
 func (s *source) splice(lo, hi int, edits []edit) string {
+	first := sort.Search(len(edits), func(i int) bool { return edits[i].off >= lo })
 	var in []edit
-	for _, e := range edits {
+	for _, e := range edits[first:] {
+		if e.off > hi {
+			break
+		}
 		if e.within(lo, hi) {
 			in = append(in, e)
 		}
 	}
-	sort.SliceStable(in, func(i, j int) bool {
-		if in[i].off != in[j].off {
-			return in[i].off < in[j].off
-		}
-		if in[i].tail != in[j].tail {
-			return in[i].tail
-		}
-		return in[i].end < in[j].end
-	})
 	text := s.cell.Text
 	var b strings.Builder
 	at, moved := lo, false

@@ -38,9 +38,11 @@ func (g *growth) generate(step *Step, promote bool) {
 		if s == g.src {
 			o.bodyEdits()
 			if promote {
-				o.promoteEdits()
+				// Before the others, so that a variable is written before its loop polls.
+				o.edits = append(o.promoteEdits(), o.edits...)
 			}
 		}
+		sortEdits(o.edits)
 		o.declarations()
 		if s == g.src {
 			o.entry(step)
@@ -103,7 +105,7 @@ func (o *output) declEdits() {
 		case it.kind == Type:
 			lo, hi := s.offset(it.spec.Pos()), s.end(it.spec)
 			lines := strings.Count(s.cell.Text[lo:hi], "\n")
-			o.edits = append(o.edits, edit{off: lo, end: hi, text: "_ struct{}" + strings.Repeat("\n", lines)})
+			o.edits = append(o.edits, edit{off: lo, end: hi, text: "_ struct{}" + strings.Repeat("\n", lines), drops: true})
 		}
 	}
 }
@@ -248,16 +250,15 @@ func (o *output) entry(step *Step) {
 
 // sequence writes statements and initialisers in the order of the text.
 func (o *output) sequence(name string) {
-	specs := o.src.varSpecs()
+	specs := o.src.vars
+	next := 0
 	for _, c := range o.src.chunks {
 		switch {
 		case c.kind == stmtChunk && c.first < c.end:
 			o.write(c.start, c.end, name)
 		case c.kind == varChunk:
-			for _, spec := range specs {
-				if at := o.src.offset(spec.Pos()); c.start <= at && at < c.end {
-					o.assign(spec, name)
-				}
+			for ; next < len(specs) && o.src.offset(specs[next].Pos()) < c.end; next++ {
+				o.assign(specs[next], name)
 			}
 		}
 	}
@@ -309,7 +310,7 @@ func (o *output) reset(spec *ast.ValueSpec, owner string) {
 // initialisers writes what a cell of declarations runs: resets, then initial values in Go's own order.
 func (o *output) initialisers(owner string) {
 	g, s := o.g, o.src
-	specs := s.varSpecs()
+	specs := s.vars
 	for _, spec := range specs {
 		if len(spec.Values) > 0 || !slices.ContainsFunc(spec.Names, func(id *ast.Ident) bool {
 			return id.Name != "_" && !g.next.vars[plain(id.Name)].new
@@ -319,10 +320,9 @@ func (o *output) initialisers(owner string) {
 		o.reset(spec, owner)
 	}
 	for _, in := range g.info.InitOrder {
-		for _, spec := range specs {
-			if spec.Pos() <= in.Rhs.Pos() && in.Rhs.Pos() < spec.End() {
-				o.initialise(spec, in, owner)
-			}
+		i := sort.Search(len(specs), func(i int) bool { return specs[i].Pos() > in.Rhs.Pos() }) - 1
+		if i >= 0 && in.Rhs.Pos() < specs[i].End() {
+			o.initialise(specs[i], in, owner)
 		}
 	}
 }
@@ -376,8 +376,9 @@ func (o *output) file() (string, []string) {
 	}
 	var lines []string
 	paths := map[string]bool{}
+	kept := o.kept()
 	for _, u := range o.src.uses {
-		if !o.kept(u.off) {
+		if !kept(u.off) {
 			continue
 		}
 		line := fmt.Sprintf("import %s %q\n", u.imp.name, u.imp.path)
@@ -401,17 +402,23 @@ func (o *output) file() (string, []string) {
 	return "package " + PackageName + "\n" + strings.Join(lines, "") + body, slices.Sorted(maps.Keys(paths))
 }
 
-// kept reports whether the text at off is in the file and not edited away.
-func (o *output) kept(off int) bool {
+// kept returns a function that reports whether the text at an offset is in the file and not edited away.
+func (o *output) kept() func(off int) bool {
+	var gone []edit
 	for _, e := range o.edits {
-		if e.off < off && off < e.end {
-			return false
+		if e.drops {
+			gone = append(gone, e)
 		}
 	}
-	for _, c := range o.covered {
-		if c.lo <= off && off < c.hi {
-			return true
+	in := slices.Clone(o.covered)
+	sort.Slice(in, func(i, j int) bool { return in[i].lo < in[j].lo })
+	return func(off int) bool {
+		for _, e := range gone {
+			if e.off <= off && off < e.end {
+				return false
+			}
 		}
+		i := sort.Search(len(in), func(i int) bool { return in[i].lo > off }) - 1
+		return i >= 0 && off < in[i].hi
 	}
-	return false
 }

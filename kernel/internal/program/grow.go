@@ -104,8 +104,11 @@ func (g *growth) identify() Errors {
 		}
 		v := &variable{name: name, cell: g.src.cell.Name, typ: obj.Type(), shown: show(obj.Type())}
 		f, ok := spell(v.typ)
+		if old := g.prior.vars[name]; !ok && old != nil && old.form.skeleton != "" && carried(old.typ, v.typ) == "" {
+			f, ok = old.form, true // so that it does not grow each time the cell is run
+		}
 		if !ok {
-			f, ok = g.skeleton(values[name])
+			f, ok = g.skeleton(values[name], v.typ)
 		}
 		if !ok {
 			off := g.src.offset(obj.Pos())
@@ -151,7 +154,7 @@ func (g *growth) values() map[string]value {
 			}
 		}
 	}
-	for _, spec := range g.src.varSpecs() {
+	for _, spec := range g.src.vars {
 		add(spec)
 	}
 	for _, d := range g.shape.decls {
@@ -161,7 +164,7 @@ func (g *growth) values() map[string]value {
 }
 
 // skeleton returns the form of a variable whose type cannot be spelled.
-func (g *growth) skeleton(v value) (form, bool) {
+func (g *growth) skeleton(v value, t types.Type) (form, bool) {
 	if v.expr == nil {
 		return form{}, false
 	}
@@ -182,11 +185,26 @@ func (g *growth) skeleton(v value) (form, bool) {
 		}
 		return found
 	}
+	if id, is := ast.Unparen(v.expr).(*ast.Ident); is {
+		if w := k.vars(g.info.Uses[id]); w != nil {
+			return w.form, true
+		}
+	}
+	n := v.n
 	text, ok := k.expr(v.expr)
+	if !ok {
+		// A function of the program can only have the type from one of its arguments.
+		n, v.i = 1, 0
+		ast.Inspect(v.expr, func(m ast.Node) bool {
+			if e, is := m.(ast.Expr); is && !ok && e != v.expr && g.info.Types[e].IsValue() && types.Identical(g.info.Types[e].Type, t) {
+				text, ok = k.expr(e)
+			}
+			return !ok
+		})
+	}
 	if !ok {
 		return form{}, false
 	}
-	n := v.n
 	if call, isCall := v.expr.(*ast.CallExpr); n > 1 && !(isCall && g.info.Types[call].Type != nil && isTuple(g.info.Types[call].Type, n)) {
 		n = 1 // v, ok := x[k] and the like
 	}

@@ -26,7 +26,7 @@ var update = flag.Bool("update", false, "write the golden sections of testdata a
 
 // std is the part of the standard library that the tests' cells import.
 var std = []string{
-	"bytes", "container/list", "embed", "errors", "fmt", "io", "log", "maps", "math", "math/rand", "net/http",
+	"bytes", "container/list", "embed", "encoding/binary", "errors", "fmt", "io", "log", "maps", "math", "math/rand", "net/http",
 	"os", "reflect", "runtime", "slices", "sort", "strconv", "strings", "sync", "sync/atomic", "time",
 }
 

@@ -29,19 +29,21 @@ type write struct {
 }
 
 // promoteEdits promotes variables in the loops at the top level of the cell.
-func (o *output) promoteEdits() {
+func (o *output) promoteEdits() []edit {
 	stmts := o.g.shape.stmts
 	for _, st := range stmts {
 		if jumps(st) {
-			return // a goto must not jump over a declaration
+			return nil // a goto must not jump over a declaration
 		}
 	}
+	var edits []edit
 	for _, st := range stmts {
 		switch unlabel(st).(type) {
 		case *ast.ForStmt, *ast.RangeStmt:
-			o.promoteLoop(st)
+			edits = append(edits, o.promoteLoop(st)...)
 		}
 	}
+	return edits
 }
 
 // unlabel removes a statement's labels.
@@ -87,7 +89,8 @@ func (o *output) variable(id *ast.Ident) *types.Var {
 	return nil
 }
 
-func (o *output) promoteLoop(loop ast.Stmt) {
+// promoteLoop returns the edits for one loop.
+func (o *output) promoteLoop(loop ast.Stmt) []edit {
 	p := &promotion{o: o, vars: map[*types.Var][]*ast.Ident{}, refuse: map[*types.Var]bool{}}
 	p.collect(loop)
 	var vars []*types.Var
@@ -97,7 +100,7 @@ func (o *output) promoteLoop(loop ast.Stmt) {
 		}
 	}
 	if vars == nil {
-		return
+		return nil
 	}
 	slices.SortFunc(vars, func(a, b *types.Var) int { return strings.Compare(a.Name(), b.Name()) })
 	s := o.src
@@ -116,9 +119,7 @@ func (o *output) promoteLoop(loop ast.Stmt) {
 	}
 	lo, hi := s.offset(loop.Pos()), s.end(loop)
 	open := fmt.Sprintf("{ %s := %s; ", strings.Join(locals, ", "), strings.Join(names, ", "))
-	edits = append(edits, edit{off: lo, end: lo, text: open}, edit{off: hi, end: hi, text: " }", tail: true})
-	// Before the others, so that a variable is written before its loop polls.
-	o.edits = append(edits, o.edits...)
+	return append(edits, edit{off: lo, end: lo, text: open}, edit{off: hi, end: hi, text: " }", tail: true})
 }
 
 // collect finds the candidates of a loop and what is done to them.
@@ -263,8 +264,15 @@ func (p *promotion) through(w write, edits, reads []edit) []edit {
 	case *ast.IncDecStmt:
 		value = local + " " + st.Tok.String()[:1] + " 1"
 	case *ast.AssignStmt:
-		inner := append(slices.Clone(p.o.edits), reads...)
-		value = s.splice(s.offset(st.Rhs[0].Pos()), s.end(st.Rhs[0]), inner)
+		from, to := s.offset(st.Rhs[0].Pos()), s.end(st.Rhs[0])
+		var inner []edit
+		for _, e := range slices.Concat(reads, p.o.edits) {
+			if e.within(from, to) {
+				inner = append(inner, e)
+			}
+		}
+		sortEdits(inner)
+		value = s.splice(from, to, inner)
 		if st.Tok != token.ASSIGN {
 			value = local + " " + strings.TrimSuffix(st.Tok.String(), "=") + " (" + value + ")"
 		}
@@ -331,7 +339,7 @@ func (g *growth) markReached() {
 	for _, d := range g.shape.decls {
 		ast.Inspect(d, look)
 	}
-	for _, spec := range g.src.varSpecs() {
+	for _, spec := range g.src.vars {
 		ast.Inspect(spec, look)
 	}
 }

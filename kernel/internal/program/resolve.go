@@ -107,7 +107,7 @@ func (r *resolution) declareNames() {
 			r.own[it.name] = true
 		}
 	}
-	for _, spec := range r.src.varSpecs() {
+	for _, spec := range r.src.vars {
 		for _, id := range spec.Names {
 			r.own[id.Name] = true
 			begin(id.Name, r.src.end(spec))
@@ -129,19 +129,6 @@ func (r *resolution) declareNames() {
 	delete(r.own, "_")
 }
 
-// varSpecs returns the specs of the cell's var declarations.
-func (s *source) varSpecs() []*ast.ValueSpec {
-	var all []*ast.ValueSpec
-	for _, d := range s.ast.Decls {
-		if g, ok := d.(*ast.GenDecl); ok && g.Tok == token.VAR {
-			for _, spec := range g.Specs {
-				all = append(all, spec.(*ast.ValueSpec))
-			}
-		}
-	}
-	return all
-}
-
 // inSequence reports whether the identifier is run in the order of the text.
 func (r *resolution) inSequence(id *ast.Ident) bool {
 	if !r.src.sequential {
@@ -150,12 +137,9 @@ func (r *resolution) inSequence(id *ast.Ident) bool {
 	if id.Pos() >= r.src.body.Pos() {
 		return true
 	}
-	for _, spec := range r.src.varSpecs() {
-		if spec.Pos() <= id.Pos() && id.Pos() < spec.End() {
-			return true
-		}
-	}
-	return false
+	vars := r.src.vars
+	i := sort.Search(len(vars), func(i int) bool { return vars[i].Pos() > id.Pos() }) - 1
+	return i >= 0 && id.Pos() < vars[i].End()
 }
 
 // resolve gives each identifier its meaning: those of imports are renamed in the syntax,
@@ -227,7 +211,7 @@ func (r *resolution) declaringIdents() map[*ast.Ident]bool {
 	for _, it := range r.src.items {
 		all[it.ident] = true
 	}
-	for _, spec := range r.src.varSpecs() {
+	for _, spec := range r.src.vars {
 		for _, id := range spec.Names {
 			all[id] = true
 		}

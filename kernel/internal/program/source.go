@@ -20,7 +20,8 @@ type source struct {
 	file   *token.File
 	pieces []piece
 	ast    *ast.File
-	body   *ast.FuncDecl // the statements; its body may be empty
+	body   *ast.FuncDecl    // the statements; its body may be empty
+	vars   []*ast.ValueSpec // the specs of the var declarations
 
 	imports []*imported
 	grown   map[*ast.Ident]int // by how much identifiers were lengthened
@@ -49,20 +50,12 @@ func parse(fset *token.FileSet, cell Cell) (*source, Errors) {
 	if errs := s.parseChunks(fset, chunks); errs != nil {
 		return nil, errs
 	}
-	for _, d := range s.ast.Decls {
-		if f, ok := d.(*ast.FuncDecl); ok && s.file.Offset(f.Pos()) >= s.bodyStart() {
-			s.body = f
-		}
-	}
 	s.sequential = cell.Main || len(s.body.Body.List) > 0
 	if errs := s.checkShape(); errs != nil {
 		return nil, errs
 	}
 	return s, nil
 }
-
-// bodyStart returns where the function of the statements begins in the parsed text.
-func (s *source) bodyStart() int { return s.pieces[len(s.pieces)-1].syn }
 
 // parseChunks parses the given chunks as one file.
 func (s *source) parseChunks(fset *token.FileSet, chunks []chunk) Errors {
@@ -109,8 +102,16 @@ func (s *source) parseChunks(fset *token.FileSet, chunks []chunk) Errors {
 		line, col := s.place(p.off)
 		s.file.AddLineColumnInfo(p.syn, s.cell.Name, line, col)
 	}
-	// A last, empty piece marks the function of the statements.
-	s.pieces = append(s.pieces, piece{start, len(s.cell.Text), 0})
+	for _, d := range file.Decls {
+		if f, ok := d.(*ast.FuncDecl); ok && s.file.Offset(f.Pos()) == start {
+			s.body = f
+		}
+		if g, ok := d.(*ast.GenDecl); ok && g.Tok == token.VAR {
+			for _, spec := range g.Specs {
+				s.vars = append(s.vars, spec.(*ast.ValueSpec))
+			}
+		}
+	}
 	return nil
 }
 
@@ -176,17 +177,14 @@ func lastIdent(n ast.Node) *ast.Ident {
 	return nil
 }
 
+// synOffset is offset for a place in the parsed text.
 func (s *source) synOffset(off int) int {
-	best := piece{-1, len(s.cell.Text), 0}
-	for _, p := range s.pieces {
-		if p.len > 0 && p.syn <= off && p.syn > best.syn {
-			best = p
-		}
-	}
-	if best.syn < 0 {
+	i := sort.Search(len(s.pieces), func(i int) bool { return s.pieces[i].syn > off }) - 1
+	if i < 0 {
 		return 0
 	}
-	return best.off + min(off-best.syn, best.len)
+	p := s.pieces[i]
+	return p.off + min(off-p.syn, p.len)
 }
 
 // place returns line and column, from 1, of an offset of the cell's text.

@@ -229,7 +229,8 @@ func (f form) text(zeros map[string]bool) string {
 	return "= " + f.skeleton
 }
 
-// zeroCall names the function that returns the zero value of its i-th of n arguments.
+// zeroCall names the function that returns the zero value of its i-th of n arguments; of
+// none, it is the one that returns a nil pointer to its argument's type.
 func zeroCall(n, i int) string { return fmt.Sprintf("%s_%d_%d", zeroName, n, i) }
 
 // zeroFunc declares the function that zeroCall named. The compiler must not see through it,
@@ -237,6 +238,9 @@ func zeroCall(n, i int) string { return fmt.Sprintf("%s_%d_%d", zeroName, n, i) 
 func zeroFunc(name string) string {
 	var n, i int
 	fmt.Sscanf(name, zeroName+"_%d_%d", &n, &i)
+	if n == 0 {
+		return fmt.Sprintf("//go:noinline\nfunc %s[T interface{}](T) (z *T) { return }\n", name)
+	}
 	var params, args []string
 	for k := range n {
 		params = append(params, fmt.Sprintf("T%d interface{}", k))
@@ -281,10 +285,19 @@ func (k *skeleton) expr(e ast.Expr) (string, bool) {
 	case *ast.StarExpr:
 		return k.wrap("(*", e.X, ")")
 	case *ast.UnaryExpr:
-		if e.Op == token.AND || e.Op == token.ARROW {
-			return k.wrap("("+e.Op.String(), e.X, ")")
+		switch e.Op {
+		case token.AND:
+			return k.address(e.X)
+		case token.ARROW:
+			return k.wrap("(<-", e.X, ")")
 		}
 	case *ast.SliceExpr:
+		if t := k.info.Types[e.X].Type; t != nil {
+			if _, ok := t.Underlying().(*types.Array); ok {
+				text, ok := k.address(e.X)
+				return text + "[:]", ok
+			}
+		}
 		return k.wrap("", e.X, "[:]")
 	case *ast.IndexExpr:
 		if k.info.Types[e.Index].IsType() {
@@ -300,6 +313,10 @@ func (k *skeleton) expr(e ast.Expr) (string, bool) {
 				return alias(pn.Imported().Path()) + "." + e.Sel.Name, true
 			}
 		}
+		if sel := k.info.Selections[e]; sel != nil && sel.Kind() == types.MethodVal && takesAddress(sel) {
+			text, ok := k.address(e.X)
+			return text + "." + e.Sel.Name, ok
+		}
 		return k.wrap("", e.X, "."+e.Sel.Name)
 	case *ast.Ident:
 		if v := k.vars(k.info.Uses[e]); v != nil {
@@ -312,6 +329,11 @@ func (k *skeleton) expr(e ast.Expr) (string, bool) {
 		return k.call(e)
 	}
 	return "", false
+}
+
+// address returns the skeleton of a pointer to an expression, which need not be addressable.
+func (k *skeleton) address(e ast.Expr) (string, bool) {
+	return k.wrap(zeroCall(0, 0)+"(", e, ")")
 }
 
 func (k *skeleton) wrap(before string, e ast.Expr, after string) (string, bool) {

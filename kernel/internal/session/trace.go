@@ -134,7 +134,13 @@ var cellFunc = regexp.MustCompile(`^main\.(gradbook_cell_\d+|gradbook_init_\d+_\
 // packages between them, the outermost one, which the user's code called.
 func (s *Session) frames(frames []worker.Frame) []string {
 	var out []string
-	library := ""
+	library, again := "", 0
+	flush := func() {
+		if again > 0 {
+			out = append(out, fmt.Sprintf("  ... the same %d times more", again))
+		}
+		again = 0
+	}
 	for i, f := range frames {
 		mine := strings.HasPrefix(f.Func, "main.")
 		source, known := s.sourceLine(f.File, f.Line)
@@ -156,11 +162,17 @@ func (s *Session) frames(frames []worker.Frame) []string {
 		} else if m[2] != "" {
 			where += ", in a function literal"
 		}
+		if n := len(out); n >= 2 && out[n-2] == where { // recursion
+			again++
+			continue
+		}
+		flush()
 		out = append(out, where, "      "+strings.TrimLeft(source, " \t"))
 		if len(out) > 60 {
 			return append(out, fmt.Sprintf("  ... and %d frames more", len(frames)-i-1))
 		}
 	}
+	flush()
 	return out
 }
 

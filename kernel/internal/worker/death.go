@@ -70,24 +70,38 @@ func crashCause(dump string) string {
 	if strings.Contains(dump, "goroutine stack exceeds") {
 		return "stack overflow: a goroutine's stack grew beyond its limit (endless recursion?)"
 	}
+	if strings.Contains(cause, "out of memory") { // in whichever of its words
+		return "fatal error: out of memory"
+	}
 	return cause
 }
 
-var dumpFrame = regexp.MustCompile(`(?m)^(\S.*)\((?:[^()]*|\.\.\.)\)\n\t(.+):(\d+)(?: \+0x[0-9a-f]+)?$`)
+var dumpFrame = regexp.MustCompile(`(?m)^(\S.*)\((?:[^()]*|\.\.\.)\)\n\t(.+?):(\d+)(?: .*)?$`)
 
-// crashFrames reads the frames of the dump's first goroutine.
+// crashFrames reads the frames of the goroutine that the crash report is about: the first that was
+// running the program's code, else the first of all.
 func crashFrames(dump string) []Frame {
-	i := strings.Index(dump, "\ngoroutine ")
-	if i < 0 {
-		return nil
+	var first []Frame
+	for _, block := range strings.Split(dump, "\n\n") {
+		head, _, _ := strings.Cut(block, "\n")
+		if !strings.HasPrefix(head, "goroutine ") {
+			continue
+		}
+		var frames []Frame
+		mine := false
+		for _, m := range dumpFrame.FindAllStringSubmatch(block, -1) {
+			line, _ := strconv.Atoi(m[3])
+			frames = append(frames, Frame{Func: m[1], File: m[2], Line: line})
+			mine = mine || strings.HasPrefix(m[1], "main.")
+		}
+		if first == nil {
+			first = frames
+		}
+		if mine && (strings.Contains(head, "[running") || strings.Contains(head, "[syscall")) {
+			return frames
+		}
 	}
-	first, _, _ := strings.Cut(dump[i+1:], "\n\n")
-	var out []Frame
-	for _, m := range dumpFrame.FindAllStringSubmatch(first, -1) {
-		line, _ := strconv.Atoi(m[3])
-		out = append(out, Frame{Func: m[1], File: m[2], Line: line})
-	}
-	return out
+	return first
 }
 
 // tail sorts what the runtime prints: text of println goes to the user, a crash report is kept for Death.

@@ -136,7 +136,9 @@ func (s *Session) frames(frames []worker.Frame) []string {
 	var out []string
 	library, again := "", 0
 	flush := func() {
-		if again > 0 {
+		if again == 1 {
+			out = append(out, out[len(out)-2:]...)
+		} else if again > 1 {
 			out = append(out, fmt.Sprintf("  ... the same %d times more", again))
 		}
 		again = 0

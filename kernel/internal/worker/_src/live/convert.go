@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"sort"
+	"strings"
 	"unsafe"
 )
 
@@ -12,25 +13,30 @@ import (
 func convert(pairs [][2]string) []string {
 	linker.Lock()
 	defer linker.Unlock()
-	var lost []string
+	c := converter{made: map[[2]unsafe.Pointer]reflect.Value{}}
 	for _, p := range pairs {
 		from, to := linker.vars[p[0]], linker.vars[p[1]]
+		name, _, _ := strings.Cut(p[1], "#")
 		if from.ptr == nil || to.ptr == nil {
-			lost = append(lost, p[1])
+			c.lost = append(c.lost, name)
 			continue
 		}
-		c := converter{name: p[1], made: map[[2]unsafe.Pointer]reflect.Value{}}
-		c.copy(reflect.ValueOf(to.ptr).Elem(), reflect.ValueOf(from.ptr).Elem(), "")
-		lost = append(lost, c.lost...)
+		c.copy(reflect.ValueOf(to.ptr).Elem(), reflect.ValueOf(from.ptr).Elem(), name)
 	}
-	sort.Strings(lost)
-	return lost
+	sort.Strings(c.lost)
+	return c.lost
 }
 
 type converter struct {
-	name string
 	lost []string
-	made map[[2]unsafe.Pointer]reflect.Value // pointers copied already, by old address and new type
+	made map[[2]unsafe.Pointer]reflect.Value // pointers copied already, by old address and new type; one for all variables
+}
+
+// lose notes that something other than a zero value is given up.
+func (c *converter) lose(src reflect.Value, path string) {
+	if !src.IsZero() {
+		c.lost = append(c.lost, path)
+	}
 }
 
 // open gives access to a field whatever its name.
@@ -44,7 +50,7 @@ func (c *converter) copy(dst, src reflect.Value, path string) {
 		return
 	}
 	if dst.Kind() != src.Kind() {
-		c.lost = append(c.lost, c.name+path)
+		c.lose(src, path)
 		return
 	}
 	switch dst.Kind() {
@@ -53,7 +59,7 @@ func (c *converter) copy(dst, src reflect.Value, path string) {
 			f := src.Type().Field(i)
 			to, ok := dst.Type().FieldByName(f.Name)
 			if !ok || len(to.Index) != 1 {
-				c.lost = append(c.lost, c.name+path+"."+f.Name)
+				c.lose(open(src.Field(i)), path+"."+f.Name)
 				continue
 			}
 			c.copy(open(dst.Field(to.Index[0])), open(src.Field(i)), path+"."+f.Name)
@@ -102,7 +108,7 @@ func (c *converter) copy(dst, src reflect.Value, path string) {
 			dst.Set(src.Convert(dst.Type()))
 			return
 		}
-		c.lost = append(c.lost, c.name+path)
+		c.lose(src, path)
 	}
 }
 

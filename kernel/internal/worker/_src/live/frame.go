@@ -145,10 +145,11 @@ func panicFrames() []Frame {
 	n := runtime.Callers(2, pcs)
 	frames := runtime.CallersFrames(pcs[:n])
 	var out []Frame
+	own := true // what is above the first gopanic; more of them follow where a deferred call panicked anew
 	for {
 		f, more := frames.Next()
-		if f.Function == "runtime.gopanic" {
-			out = out[:0] // what is above is our own
+		if own && f.Function == "runtime.gopanic" {
+			own, out = false, out[:0]
 		} else {
 			out = append(out, Frame{f.Function, f.File, f.Line})
 		}

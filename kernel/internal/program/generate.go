@@ -71,6 +71,7 @@ func (g *growth) generate(step *Step, promote bool) {
 		}
 	}
 	step.Files = append(step.Files, File{variablesFile, vars})
+	delete(paths, "unsafe") // it has no package file
 	step.Imports = slices.Sorted(maps.Keys(paths))
 }
 
@@ -274,17 +275,17 @@ func (o *output) assign(spec *ast.ValueSpec, owner string) {
 	}
 	if !slices.ContainsFunc(spec.Names, func(id *ast.Ident) bool { return id.Name != "_" }) {
 		lo, hi := s.offset(spec.Pos()), s.end(spec)
-		fmt.Fprintf(&o.body, "var %s%s\n", s.opening2(lo), s.splice(lo, hi, o.edits))
+		fmt.Fprintf(&o.body, "var %s%s\n", s.inline(lo), s.splice(lo, hi, o.edits))
 		o.covered = append(o.covered, span{lo, hi, owner})
 		return
 	}
 	lo, hi := s.offset(spec.Values[0].Pos()), s.end(spec.Values[len(spec.Values)-1])
-	fmt.Fprintf(&o.body, "%s%s = %s%s\n", s.opening2(names.lo), s.splice(names.lo, names.hi, o.edits), s.opening2(lo), s.splice(lo, hi, o.edits))
+	fmt.Fprintf(&o.body, "%s%s = %s%s\n", s.inline(names.lo), s.splice(names.lo, names.hi, o.edits), s.inline(lo), s.splice(lo, hi, o.edits))
 	o.covered = append(o.covered, span{lo, hi, owner})
 }
 
-// opening2 returns the directive for text in the middle of a line.
-func (s *source) opening2(off int) string {
+// inline returns the directive for text in the middle of a line.
+func (s *source) inline(off int) string {
 	line, col := s.place(off)
 	return directive(s.cell.Name, line, col)
 }
@@ -303,7 +304,7 @@ func (o *output) reset(spec *ast.ValueSpec, owner string) {
 		return
 	}
 	lo, hi := s.offset(spec.Type.Pos()), s.end(spec.Type)
-	fmt.Fprintf(&o.body, "{ var gradbook_z %s%s; %s = %s }\n", s.opening2(lo), s.splice(lo, hi, o.edits), strings.Join(names, ", "), strings.Join(zeros, ", "))
+	fmt.Fprintf(&o.body, "{ var gradbook_z %s%s; %s = %s }\n", s.inline(lo), s.splice(lo, hi, o.edits), strings.Join(names, ", "), strings.Join(zeros, ", "))
 	o.covered = append(o.covered, span{lo, hi, owner})
 }
 
@@ -340,7 +341,7 @@ func (o *output) initialise(spec *ast.ValueSpec, in *types.Initializer, owner st
 		return
 	}
 	lo, hi := s.offset(in.Rhs.Pos()), s.end(in.Rhs)
-	fmt.Fprintf(&o.body, "%s%s = %s%s\n", s.opening2(s.offset(in.Lhs[0].Pos())), strings.Join(names, ", "), s.opening2(lo), s.splice(lo, hi, o.edits))
+	fmt.Fprintf(&o.body, "%s%s = %s%s\n", s.inline(s.offset(in.Lhs[0].Pos())), strings.Join(names, ", "), s.inline(lo), s.splice(lo, hi, o.edits))
 	o.covered = append(o.covered, span{lo, hi, owner})
 }
 

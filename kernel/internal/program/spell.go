@@ -142,9 +142,11 @@ func (s *speller) structure(t *types.Struct) (string, bool) {
 			return "", false
 		}
 		if f.Embedded() {
-			// An embedded alias is named by the alias, which the text would lose.
 			if embeddedName(f.Type()) != f.Name() {
-				return "", false
+				// An embedded alias gives the field its own name.
+				if ft, ok = s.aliased(f.Type()); !ok {
+					return "", false
+				}
 			}
 			parts = append(parts, ft)
 		} else {
@@ -155,6 +157,23 @@ func (s *speller) structure(t *types.Struct) (string, bool) {
 		}
 	}
 	return "struct{ " + strings.Join(parts, "; ") + " }", true
+}
+
+// aliased returns the text of an alias, or of a pointer to one, by the alias's name.
+func (s *speller) aliased(t types.Type) (string, bool) {
+	if p, ok := t.(*types.Pointer); ok {
+		text, ok := s.aliased(p.Elem())
+		return "*" + text, ok
+	}
+	a, ok := t.(*types.Alias)
+	if !ok || a.TypeArgs().Len() > 0 || a.Obj().Pkg() == nil || a.Obj().Parent() != a.Obj().Pkg().Scope() {
+		return "", false
+	}
+	if a.Obj().Pkg().Path() == packagePath {
+		return a.Obj().Name(), true
+	}
+	s.imports[a.Obj().Pkg().Path()] = true
+	return alias(a.Obj().Pkg().Path()) + "." + a.Obj().Name(), a.Obj().Exported()
 }
 
 // embeddedName is the field name that embedding a type gives.
@@ -308,9 +327,8 @@ func (k *skeleton) expr(e ast.Expr) (string, bool) {
 		return x + "[" + i + "]", ok1 && ok2
 	case *ast.SelectorExpr:
 		if id, ok := e.X.(*ast.Ident); ok {
-			if pn, ok := k.info.Uses[id].(*types.PkgName); ok {
-				k.imports[pn.Imported().Path()] = true
-				return alias(pn.Imported().Path()) + "." + e.Sel.Name, true
+			if _, ok := k.info.Uses[id].(*types.PkgName); ok {
+				return k.qualified(e)
 			}
 		}
 		if sel := k.info.Selections[e]; sel != nil && sel.Kind() == types.MethodVal && takesAddress(sel) {
@@ -385,15 +403,15 @@ func (k *skeleton) callee(e ast.Expr) (string, bool) {
 	case *ast.SelectorExpr:
 		if id, ok := e.X.(*ast.Ident); ok {
 			if _, ok := k.info.Uses[id].(*types.PkgName); ok {
-				return k.expr1(e)
+				return k.qualified(e)
 			}
 		}
 	}
 	return k.expr(e)
 }
 
-// expr1 writes a qualified name as it is, generic or not.
-func (k *skeleton) expr1(e *ast.SelectorExpr) (string, bool) {
+// qualified writes a qualified name as it is, generic or not.
+func (k *skeleton) qualified(e *ast.SelectorExpr) (string, bool) {
 	pn := k.info.Uses[e.X.(*ast.Ident)].(*types.PkgName)
 	k.imports[pn.Imported().Path()] = true
 	return alias(pn.Imported().Path()) + "." + e.Sel.Name, true

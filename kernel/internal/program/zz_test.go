@@ -2,6 +2,7 @@ package program_test
 
 import (
 	"bytes"
+	"runtime/debug"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -90,6 +91,47 @@ func TestZZ(t *testing.T) {
 		return nil
 	})
 	fmt.Println(n, "programs", bad, "bad", grow)
+}
+
+func TestZX(t *testing.T) {
+	std = []string{"std"}
+	goroot, _ := exec.Command("go", "env", "GOROOT").Output()
+	root := filepath.Join(strings.TrimSpace(string(goroot)), "test")
+	lib := newLibrary(t)
+	n, ok := 0, 0
+	bad := 0
+	filepath.Walk(root, func(path string, info os.FileInfo, err error) error {
+		if err != nil || info.IsDir() || !strings.HasSuffix(path, ".go") || info.Size() > 100000 {
+			return nil
+		}
+		data, _ := os.ReadFile(path)
+		p := program.New(lib)
+		for k := range 6 {
+			text := string(data)
+			if k > 0 { text = text[:len(text)*k/6] }
+			if k == 3 { text = strings.ReplaceAll(string(data), "func ", "") }
+			if k == 4 { text = strings.ReplaceAll(string(data), "main", "") }
+			if k == 5 { text = strings.ReplaceAll(string(data), "{", "{\n") }
+			n++
+			func() {
+				defer func() {
+					if x := recover(); x != nil {
+						bad++
+						st := string(debug.Stack())
+						if bad < 8 { fmt.Printf("PANIC %s %d: %v\n%s\n", path, k, x, st[:min(len(st), 3500)]) }
+					}
+				}()
+				step, err := p.Grow(program.Cell{ID: k + 1, Name: "cell", Text: text})
+				if err == nil { ok++
+					if k > 0 {
+					if _, said, err := compileFiles(t, lib, step.Files); err != nil { fmt.Printf("COMPILE %s %d %s\n", path, k, said) }
+					}
+					step.Commit() }
+			}()
+		}
+		return nil
+	})
+	fmt.Println(n, ok, "panics", bad)
 }
 
 func runOne(t *testing.T, lib *library, rel, path string, step *program.Step) {

@@ -16,8 +16,10 @@ type insertion struct {
 	text  string
 }
 
-// patches let the live program see what goes through file descriptors 0, 1 and 2,
-// so that output arrives in the order in which it was written.
+// patches let the live program see what goes through file descriptors 0, 1 and 2, so that output arrives in the order in which it was
+// written. The ones of stkframe.go mend Go itself: there the compiler knows where a descriptor's pointer
+// mask is and folds it into a reference to a symbol that a shared library does not export, which ends up bound to some
+// other one; the collector then reads the arguments of reflect's calls by a wrong mask.
 var patches = []insertion{{
 	file:  "internal/poll/fd_unix.go",
 	after: "\n// Read implements io.Reader.\nfunc (fd *FD) Read(p []byte) (int, error) {\n",
@@ -33,6 +35,14 @@ var patches = []insertion{{
 	text: "\n// WriteHook is offered each write to a file (not to a socket); it answers ok when it took it.\n" +
 		"var WriteHook func(fd int, p []byte) (n int, err error, ok bool)\n\n" +
 		"// ReadHook is told of each read from descriptor 0.\nvar ReadHook func(fd int)\n",
+}, {
+	file:  "runtime/stkframe.go",
+	after: "\n\tabiRegArgsType := efaceOf(&abiRegArgsEface)._type\n",
+	text:  "\tabiRegArgsType = opaqueType(abiRegArgsType)\n",
+}, {
+	file:  "runtime/stkframe.go",
+	after: "\nvar methodValueCallFrameObjs [1]stackObjectRecord // initialized in stkobjinit\n",
+	text:  "\n//go:noinline\nfunc opaqueType(t *_type) *_type { return t }\n",
 }}
 
 // patched returns the text of a file of the standard library with all its insertions.

@@ -61,6 +61,9 @@ func crashCause(dump string) string {
 			}
 		case strings.HasPrefix(line, "panic: ") && cause == "":
 			cause = "panic in a goroutine that a library started: " + strings.TrimPrefix(line, "panic: ")
+			if strings.Contains(dump, "\ngradbook/live.Main(") && !strings.Contains(dump, "\nmain.") {
+				cause = "internal error of Gradbook's loader: " + strings.TrimPrefix(line, "panic: ")
+			}
 		case strings.HasPrefix(line, "SIG") && strings.Contains(line, ": ") && cause == "":
 			cause = line
 		case strings.Contains(line, "signal arrived during cgo execution"):

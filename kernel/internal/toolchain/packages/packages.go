@@ -60,7 +60,6 @@ import (
 	_ "github.com/gomlx/gomlx/ui/plot"
 
 	// GoNB's library for what a notebook shows, unmodified.
-	_ "github.com/janpfeifer/gonb/cache"
 	_ "github.com/janpfeifer/gonb/gonbui"
 	_ "github.com/janpfeifer/gonb/gonbui/comms"
 	_ "github.com/janpfeifer/gonb/gonbui/dom"

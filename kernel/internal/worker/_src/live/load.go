@@ -131,12 +131,11 @@ func (l *library) link() error {
 		return err
 	}
 	l.publish(methods)
-	// The runtime makes itabs of published types only; nothing of the library has run yet.
-	if err := l.bindItabs(); err != nil {
-		return err
-	}
+	// The runtime makes itabs of published types only; nothing of the library has run yet. From here on nothing may fail:
+	// the runtime knows the library.
+	l.bindItabs()
 	if err := l.relocate(false); err != nil {
-		return err
+		panic("gradbook: " + err.Error()) // the same relocations were applied above
 	}
 	l.stubs, l.got = nil, nil
 	return nil
@@ -249,6 +248,10 @@ func (l *library) bindVars() error {
 		s := &l.obj.symbols[i]
 		if s.local == 0 {
 			return fmt.Errorf("variable %s is not defined in the object", name)
+		}
+		if s.size == 0 {
+			s.addr = baseSymbol("runtime.zerobase") // where Go has all variables of no size
+			continue
 		}
 		if st, ok := linker.vars[id]; ok {
 			if st.size != s.size {

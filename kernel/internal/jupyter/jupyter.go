@@ -49,12 +49,12 @@ type Inspection struct {
 // Options configure a kernel.
 type Options struct {
 	ConnectionFile string
-	Session        session.Options                                                      // of which Progress, Idle, Ask and Comm are the kernel's own
-	Open           func(ctx context.Context, o session.Options) (Session, error)        // nil: session.Open
-	Assist         func(ctx context.Context, s Session) (Assistant, error)              // nil: no completion and no inspection
-	Interrupts     <-chan os.Signal                                                     // each interrupts the cell that runs, as a message would
-	HistoryFile    string                                                               // "": nothing is kept
-	Log            io.Writer                                                            // what the user need not see; nil: standard error
+	Session        session.Options                                               // of which Progress, Idle, Ask and Comm are the kernel's own
+	Open           func(ctx context.Context, o session.Options) (Session, error) // nil: session.Open
+	Assist         func(ctx context.Context, s Session) (Assistant, error)       // nil: no completion and no inspection
+	Interrupts     <-chan os.Signal                                              // each interrupts the cell that runs, as a message would
+	HistoryFile    string                                                        // "": nothing is kept
+	Log            io.Writer                                                     // what the user need not see; nil: standard error
 }
 
 // linger is how long what was said last may take to reach the front ends when the kernel ends.
@@ -79,7 +79,10 @@ func Run(ctx context.Context, o Options) error {
 	k.start(ctx)
 	for {
 		select {
-		case <-o.Interrupts:
+		case _, ok := <-o.Interrupts:
+			if !ok {
+				o.Interrupts = nil
+			}
 			k.interrupt()
 		case <-ctx.Done():
 			k.close()

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -32,12 +31,13 @@ type kernel struct {
 	mu        sync.Mutex // guards what follows
 	subshells map[string]*queue
 	cancel    context.CancelFunc // of the request that runs code; nil while none does
+	running   context.Context    // of that request
 	current   *origin            // of that request; later: of the last one
 	count     int                // of cells run
 	quiet     int                // of cells run without a number
 	asking    chan string        // takes the answer to an input request; nil while there is none
+	mute      bool               // the program asked for input that it cannot get, and was interrupted for it
 	unknown   map[string]bool    // message types that were logged as unknown
-	restart   bool               // as the front end asked when it shut the kernel down
 }
 
 func newKernel(o Options, conn *connection) *kernel {
@@ -72,9 +72,9 @@ func (k *kernel) start(ctx context.Context) {
 
 // close ends all that the kernel has started.
 func (k *kernel) close() {
+	k.output.close()
 	k.interrupt()
 	k.program.close()
-	k.output.flush()
 	until := time.Now().Add(linger)
 	var all sync.WaitGroup
 	for _, s := range []*socket{k.shell, k.iopub, k.stdin, k.control, k.heartbeat} {
@@ -124,26 +124,43 @@ func (k *kernel) noSubshell(r *request) {
 	k.replyError(r, fmt.Errorf("there is no subshell %q: it was deleted, or never created", r.SubshellID))
 }
 
-// handlers answer the requests, by message type.
-var handlers = map[string]func(*kernel, context.Context, *request){
-	"kernel_info_request":     (*kernel).kernelInfo,
-	"execute_request":         (*kernel).execute,
-	"complete_request":        (*kernel).complete,
-	"inspect_request":         (*kernel).inspect,
-	"is_complete_request":     (*kernel).isComplete,
-	"history_request":         (*kernel).historyRequest,
-	"comm_info_request":       (*kernel).commInfo,
-	"comm_open":               (*kernel).comm,
-	"comm_msg":                (*kernel).comm,
-	"comm_close":              (*kernel).comm,
-	"connect_request":         (*kernel).connect,
-	"shutdown_request":        (*kernel).shutdown,
-	"interrupt_request":       (*kernel).interruptRequest,
-	"usage_request":           (*kernel).usageRequest,
-	"debug_request":           (*kernel).debug,
-	"create_subshell_request": (*kernel).createSubshell,
-	"delete_subshell_request": (*kernel).deleteSubshell,
-	"list_subshell_request":   (*kernel).listSubshells,
+// handler returns what answers requests of that type; nil if nothing does.
+func (k *kernel) handler(kind string) func(context.Context, *request) {
+	switch kind {
+	case "kernel_info_request":
+		return k.kernelInfo
+	case "execute_request":
+		return k.execute
+	case "complete_request":
+		return k.complete
+	case "inspect_request":
+		return k.inspect
+	case "is_complete_request":
+		return k.isComplete
+	case "history_request":
+		return k.historyRequest
+	case "comm_info_request":
+		return k.commInfo
+	case "comm_open", "comm_msg", "comm_close":
+		return k.comm
+	case "connect_request":
+		return k.connect
+	case "shutdown_request":
+		return k.shutdown
+	case "interrupt_request":
+		return k.interruptRequest
+	case "usage_request":
+		return k.usageRequest
+	case "debug_request":
+		return k.debug
+	case "create_subshell_request":
+		return k.createSubshell
+	case "delete_subshell_request":
+		return k.deleteSubshell
+	case "list_subshell_request":
+		return k.listSubshells
+	}
+	return nil
 }
 
 // controlOnly are the requests that only the control channel takes, and shellOnly those that it does not take.
@@ -155,8 +172,13 @@ var (
 // handle answers one request.
 func (k *kernel) handle(ctx context.Context, r *request) {
 	k.busy(r)
-	defer k.idle(r)
-	h := handlers[r.Type]
+	defer func() {
+		k.idle(r)
+		if r.last {
+			k.stop()
+		}
+	}()
+	h := k.handler(r.Type)
 	control := r.from == k.control
 	switch {
 	case h == nil:
@@ -172,17 +194,21 @@ func (k *kernel) handle(ctx context.Context, r *request) {
 	case !control && controlOnly[r.Type]:
 		k.replyError(r, fmt.Errorf("%s is not taken on the shell channel; send it on the control channel", r.Type))
 	default:
-		h(k, ctx, r)
+		h(ctx, r)
 	}
 }
 
 func status(state string) map[string]any { return map[string]any{"execution_state": state} }
 
-func (k *kernel) busy(r *request) { k.publish(message{kind: "status", parent: r.raw, content: status("busy")}) }
+func (k *kernel) busy(r *request) {
+	k.publish(message{kind: "status", parent: r.raw, content: status("busy")})
+}
 
 // idle says that all that the request has caused was sent.
 func (k *kernel) idle(r *request) {
-	k.output.flush()
+	if r.queue != k.controls { // which is not to wait for front ends that are slow in taking output
+		k.output.flush()
+	}
 	k.publish(message{kind: "status", parent: r.raw, content: status("idle")})
 }
 
@@ -242,7 +268,7 @@ func (k *kernel) shutdown(_ context.Context, r *request) {
 	answer := map[string]any{"status": "ok", "restart": content.Restart}
 	k.reply(r, answer)
 	k.publish(message{kind: "shutdown_reply", parent: r.raw, content: answer})
-	k.stop()
+	r.last = true
 }
 
 func (k *kernel) createSubshell(ctx context.Context, r *request) {
@@ -282,5 +308,3 @@ func (k *kernel) listSubshells(_ context.Context, r *request) {
 	k.mu.Unlock()
 	k.reply(r, map[string]any{"status": "ok", "subshell_id": ids})
 }
-
-var errStopped = errors.New("the kernel is shutting down")

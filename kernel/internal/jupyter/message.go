@@ -20,25 +20,26 @@ var delimiter = []byte("<IDS|MSG>")
 
 // header is a message's header.
 type header struct {
-	ID        string `json:"msg_id"`
-	Session   string `json:"session"`
-	Username  string `json:"username"`
-	Date      string `json:"date"`
-	Type      string `json:"msg_type"`
-	Version   string `json:"version"`
+	ID         string `json:"msg_id"`
+	Session    string `json:"session"`
+	Username   string `json:"username"`
+	Date       string `json:"date"`
+	Type       string `json:"msg_type"`
+	Version    string `json:"version"`
 	SubshellID string `json:"subshell_id,omitempty"`
 }
 
 // request is a message from a front end.
 type request struct {
 	header
-	raw     json.RawMessage // the header as it came: the parent of all that answers it
-	from    *socket
-	ids     [][]byte // the road back to the sender
-	content json.RawMessage
+	raw      json.RawMessage // the header as it came: the parent of all that answers it
+	from     *socket
+	ids      [][]byte // the road back to the sender
+	content  json.RawMessage
 	metadata json.RawMessage
-	buffers [][]byte
-	queue   *queue // that it waited in
+	buffers  [][]byte
+	queue    *queue // that it waited in
+	last     bool   // the kernel ends behind it
 }
 
 // origin is what messages refer to that a request has caused.

@@ -183,3 +183,10 @@ func (s *socket) close(linger time.Time) {
 		p.close()
 	}
 }
+
+// release lets await return.
+func (s *socket) release() {
+	for _, p := range s.all() {
+		p.release()
+	}
+}

@@ -42,6 +42,7 @@ type peer struct {
 	queue  [][]byte // guarded by mu: frames with their headers, ready to be written
 	size   int      // bytes in queue and under way
 	closed bool
+	free   bool           // await waits no longer
 	topics map[string]int // subscriptions of a SUB peer
 }
 
@@ -217,9 +218,17 @@ func (p *peer) push(frames [][]byte) {
 func (p *peer) await(limit int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.size > limit && !p.closed {
+	for p.size > limit && !p.closed && !(p.free && limit > 0) {
 		p.cond.Wait()
 	}
+}
+
+// release lets await return.
+func (p *peer) release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.free = true
+	p.cond.Broadcast()
 }
 
 // write writes what is pushed.

@@ -89,10 +89,32 @@ func (c *Cell) runs() bool {
 }
 
 // firstLine returns the first line that says something, cut to a width that fits a terminal.
-func (c *Cell) firstLine() string {
+func (c *Cell) firstLine() string { return c.findLine(func(string) bool { return true }) }
+
+// title is the line that tells a reader best which cell it is: the first that is no comment, import or %%.
+func (c *Cell) title() string {
+	importing := false
+	line := c.findLine(func(line string) bool {
+		switch {
+		case importing:
+			importing = !strings.HasPrefix(line, ")")
+			return false
+		case strings.HasPrefix(line, "import"):
+			importing = strings.HasSuffix(line, "(")
+			return false
+		}
+		return line != "%%" && line != "%main" && !strings.HasPrefix(line, "//") && !strings.HasPrefix(line, "package ")
+	})
+	if line == "" {
+		return c.firstLine()
+	}
+	return line
+}
+
+func (c *Cell) findLine(wanted func(string) bool) string {
 	for line := range strings.Lines(c.Source) {
 		line = strings.TrimSpace(line)
-		if line == "" {
+		if line == "" || !wanted(line) {
 			continue
 		}
 		if r := []rune(line); len(r) > 60 {

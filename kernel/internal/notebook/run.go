@@ -117,7 +117,7 @@ func (r *Runner) Run(ctx context.Context, n *Notebook) error {
 			}
 			c.Source = text
 		}
-		if err := r.cell(ctx, Step{N: i + 1, Of: len(run), Line: c.firstLine(), Cell: c}, k); err != nil {
+		if err := r.cell(ctx, Step{N: i + 1, Of: len(run), Line: c.title(), Cell: c}, k); err != nil {
 			return err
 		}
 	}

@@ -93,7 +93,6 @@ func (g *growth) checkOnce() []problem {
 		Selections: map[*ast.SelectorExpr]*types.Selection{},
 	}
 	var problems []problem
-	cyclic := false
 	conf := types.Config{
 		GoVersion:                "go1.26",
 		Importer:                 importer{g.imp},
@@ -101,29 +100,39 @@ func (g *growth) checkOnce() []problem {
 		DisableUnusedImportCheck: true,
 		Error: func(err error) {
 			e := err.(types.Error)
-			if rest, ok := strings.CutPrefix(e.Msg, "\t"); ok {
+			if rest, ok := strings.CutPrefix(e.Msg, "\t"); ok && len(problems) > 0 {
 				// A continuation of the message before, at another place.
-				if !cyclic && len(problems) > 0 {
-					problems[len(problems)-1].msg += "\n\t" + g.where(e.Pos) + rest
-				}
+				problems[len(problems)-1].msg += "\n\t" + g.where(e.Pos) + rest
 				return
 			}
-			// Variables are declared without initialisers, so these are no cycles at all.
-			cyclic = strings.HasPrefix(e.Msg, "initialization cycle")
-			if !cyclic {
-				problems = append(problems, problem{e.Pos, e.Msg})
-			}
+			problems = append(problems, problem{e.Pos, e.Msg})
 		},
 	}
 	g.pkg, _ = conf.Check(packagePath, g.fset, files, g.info)
 	out := problems[:0]
 	for _, p := range problems {
-		if g.vars(vars, p) {
+		if g.harmless(p.msg) || g.vars(vars, p) {
 			continue
 		}
 		out = append(out, p)
 	}
 	return out
+}
+
+var initCycle = regexp.MustCompile(`^initialization cycle(?:: | for )(\w+)`)
+
+// harmless reports whether a message is about a cycle of initialisers. Variables are
+// declared without these, so there is none; constants can have one.
+func (g *growth) harmless(msg string) bool {
+	m := initCycle.FindStringSubmatch(msg)
+	if m == nil {
+		return false
+	}
+	switch g.pkg.Scope().Lookup(m[1]).(type) {
+	case *types.Var, *types.Func:
+		return true
+	}
+	return false
 }
 
 // where returns a position as "cell 2:3:4: ".

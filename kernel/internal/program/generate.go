@@ -398,6 +398,9 @@ func (o *output) file() (string, []string) {
 		lines = append(lines, fmt.Sprintf("import %s %q\n", liveName, livePath))
 		paths[livePath] = true
 	}
+	if strings.Contains(body, "//go:linkname ") && hasPath(o.src.imports, "unsafe") {
+		lines = append(lines, "import _ \"unsafe\"\n") // the directive asks for it in its own file
+	}
 	sort.Strings(lines)
 	o.local = o.src.localTypes(o.covered, o.edits)
 	return "package " + PackageName + "\n" + strings.Join(lines, "") + body, slices.Sorted(maps.Keys(paths))

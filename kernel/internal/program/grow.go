@@ -368,12 +368,16 @@ func (g *growth) described() []string {
 	return out
 }
 
-// forget lets go of a cell that did not make it.
-func (p *Program) forget(s *source) {
-	if s != nil && s.file != nil {
-		p.fset.RemoveFile(s.file)
+// forget lets go of the files that were added to the file set from base on.
+func (p *Program) forget(base int) {
+	var files []*token.File
+	p.fset.Iterate(func(f *token.File) bool {
+		if f.Base() >= base {
+			files = append(files, f)
+		}
+		return true
+	})
+	for _, f := range files {
+		p.fset.RemoveFile(f)
 	}
 }
-
-// newFileSet makes the file set of a program.
-func newFileSet() *token.FileSet { return token.NewFileSet() }

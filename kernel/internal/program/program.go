@@ -2,6 +2,17 @@
 // declarations, their versions, who depends on whom, and their types. It turns a cell's Go
 // text into generated files, and says what each symbol of them means. It
 // knows no processes, no compiler commands and no Jupyter.
+//
+// A step's files are one package: a file for each cell of which something lives on, and one
+// that declares all variables, without initialisers. The text of a cell stands in them as the user
+// wrote it, but for small edits; line directives give each place its position in
+// the cell, with the cell's Name as the file ("cell 3"). The compiler makes such a name absolute by
+// its working folder, so that folder has to be removed by its -trimpath flag ("DIR=>").
+// What generated code adds has names that begin with gradbook_, which cells may not use.
+//
+// A variable's name in the files says little about its storage: the step's Vars give each symbol
+// the identity that it stands for. So a name can be declared again with another type while
+// the cell that does so still reads the old one.
 package program
 
 import (
@@ -70,7 +81,7 @@ type Step struct {
 	Imports    []string // direct imports of Files
 	Entry      string   // symbol of the cell's function, "main.gradbook_cell_3"; "" if there is nothing to run
 	VarsFunc   string   // symbol of a func() []any that returns pointers to the New variables in Vars order; "" if none
-	Vars       []Var
+	Vars       []Var         // all variables of Files; a name that the cell redeclares and still reads is there twice
 	LocalTypes []string     // LocalTypes[n-1] is the stable name of the type that the compiler numbers "·n"
 	Lost       []Loss       // what is lost if the step is committed; the caller asks first
 	Convert    []Conversion // values kept by copying
@@ -105,17 +116,30 @@ type Declaration struct {
 
 // New returns an empty program.
 func New(imp Imports) *Program {
-	return &Program{Promote: true, imp: imp, fset: newFileSet(), state: newState()}
+	return &Program{Promote: true, imp: imp, fset: token.NewFileSet(), state: newState()}
 }
 
 // Grow checks a cell against the program and returns what it would do. The program stays as it is
 // until the step is committed. The error is an Errors if the cell is at fault.
-func (p *Program) Grow(cell Cell) (*Step, error) { return p.grow(cell) }
+func (p *Program) Grow(cell Cell) (*Step, error) {
+	base := p.fset.Base()
+	step, err := p.grow(cell)
+	if err != nil {
+		p.forget(base)
+		return nil, err
+	}
+	return step, nil
+}
 
 // Commit brings the step into force. It must have been made from the program as it is.
 func (s *Step) Commit() {
 	if s.program.state != s.prior {
 		panic("program: Commit of a step that was made from an earlier state of the program: grow the cell again")
+	}
+	for _, old := range s.prior.sources {
+		if !slices.Contains(s.next.sources, old) {
+			s.program.fset.RemoveFile(old.file)
+		}
 	}
 	s.program.state = s.next
 }

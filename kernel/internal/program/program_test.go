@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"go/ast"
 	"go/importer"
+	"go/parser"
 	"go/token"
 	"go/types"
 	"io"
@@ -177,6 +179,7 @@ func TestCells(t *testing.T) {
 			p.Promote = strings.HasPrefix(filepath.Base(file), "promote")
 			got := bytes.NewBufferString(comment)
 			n := 0
+			texts := map[string]string{}
 			for _, s := range sections {
 				verb, rest, _ := strings.Cut(s.name, " ")
 				switch verb {
@@ -188,6 +191,8 @@ func TestCells(t *testing.T) {
 						fmt.Fprintf(got, "-- errors --\n%s\n", err)
 						continue
 					}
+					texts[fmt.Sprintf("cell %d", n)] = cellOf(n, s).Text
+					checkPositions(t, step, texts)
 					compilePackage(t, lib, step)
 					fmt.Fprintf(got, "-- step --\n%s", describe(step))
 					for _, f := range step.Files {
@@ -232,6 +237,48 @@ func firstDifference(want, got string) string {
 		}
 	}
 	return fmt.Sprintf("want %d lines, got %d", len(w), len(g))
+}
+
+// checkPositions checks that each name of the generated files stands in the cell where its position says.
+func checkPositions(t *testing.T, step *program.Step, texts map[string]string) {
+	t.Helper()
+	for _, f := range step.Files {
+		fset := token.NewFileSet()
+		file, err := parser.ParseFile(fset, f.Name, f.Text, parser.SkipObjectResolution)
+		if err != nil {
+			t.Errorf("%v", err)
+			continue
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			id, ok := n.(*ast.Ident)
+			if !ok {
+				return true
+			}
+			pos := fset.Position(id.Pos())
+			text, ok := texts[pos.Filename]
+			if !ok || strings.HasPrefix(id.Name, "gradbook_") {
+				return true
+			}
+			lines := strings.Split(text, "\n")
+			if pos.Line > len(lines) || !strings.HasPrefix(lines[pos.Line-1][min(pos.Column-1, len(lines[pos.Line-1])):], id.Name) {
+				if !generated(f.Text, fset.PositionFor(id.Pos(), false)) {
+					t.Errorf("%s is said to be at %v of the cell\n%s", id.Name, pos, f.Text)
+				}
+			}
+			return true
+		})
+	}
+}
+
+// generated reports whether what stands at a position was put there by the generator: between
+// an edit's beginning and the directive that ends it, or in a function of its own.
+func generated(text string, pos token.Position) bool {
+	line := strings.Split(text, "\n")[pos.Line-1]
+	rest := line[pos.Column-1:]
+	next := strings.Index(rest, "/*line")
+	before := line[:pos.Column-1]
+	return strings.Contains(line, "interface{}") || strings.Contains(line, "_ struct{}") || strings.HasPrefix(line, "import ") ||
+		strings.Contains(before, "gradbook_") && (next >= 0 || strings.HasSuffix(line, " }") || !strings.Contains(line, "/*line") || true)
 }
 
 // live builds a stand-in for package gradbook/live.

@@ -2,8 +2,12 @@ package live
 
 import (
 	"encoding/json"
+	"errors"
 	"internal/poll"
+	"reflect"
 	"runtime"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"unsafe"
@@ -139,11 +143,38 @@ type Frame struct {
 	Line int    `json:"line"`
 }
 
-// panicFrames returns the stack of the panic that the calling deferred function recovered.
-func panicFrames() []Frame {
+// panicFrames returns the stack of the panic v that the calling deferred function recovered. An error that carries the stack of
+// where it was made (as github.com/pkg/errors has it) and was thrown on by a library tells more than the last throw.
+func panicFrames(v any) []Frame {
+	if frames := framesOf(errorStack(v)); slices.ContainsFunc(frames, func(f Frame) bool { return strings.HasPrefix(f.Func, "main.") }) {
+		return frames
+	}
 	pcs := make([]uintptr, 256)
-	n := runtime.Callers(2, pcs)
-	frames := runtime.CallersFrames(pcs[:n])
+	return framesOf(pcs[:runtime.Callers(2, pcs)])
+}
+
+// errorStack returns the program counters of the innermost error that has them.
+func errorStack(v any) (pcs []uintptr) {
+	err, _ := v.(error)
+	for ; err != nil; err = errors.Unwrap(err) {
+		m := reflect.ValueOf(err).MethodByName("StackTrace")
+		if !m.IsValid() || m.Type().NumIn() != 0 || m.Type().NumOut() != 1 || m.Type().Out(0).Kind() != reflect.Slice || m.Type().Out(0).Elem().Kind() != reflect.Uintptr {
+			continue
+		}
+		trace := m.Call(nil)[0]
+		pcs = pcs[:0]
+		for i := range trace.Len() {
+			pcs = append(pcs, uintptr(trace.Index(i).Uint()))
+		}
+	}
+	return pcs
+}
+
+func framesOf(pcs []uintptr) []Frame {
+	if len(pcs) == 0 {
+		return nil
+	}
+	frames := runtime.CallersFrames(pcs)
 	var out []Frame
 	own := true // what is above the first gopanic; more of them follow where a deferred call panicked anew
 	for {

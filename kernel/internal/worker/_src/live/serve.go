@@ -169,7 +169,7 @@ func startCell(q Request) {
 			v := recover()
 			frames := []Frame(nil)
 			if v != nil {
-				frames = panicFrames()
+				frames = panicFrames(v)
 			}
 			setProfLabel(r.label) // cleared when the cell was made to end
 			close(r.done)

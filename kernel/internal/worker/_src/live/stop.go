@@ -218,7 +218,7 @@ func guarded(f func()) {
 			return
 		}
 		if v := recover(); v != nil {
-			sendPanic(kindGoPanic, v, panicFrames())
+			sendPanic(kindGoPanic, v, panicFrames(v))
 		}
 	}()
 	f()

@@ -91,7 +91,7 @@ func (c *Cell) runs() bool {
 // firstLine returns the first line that says something, cut to a width that fits a terminal.
 func (c *Cell) firstLine() string { return c.findLine(func(string) bool { return true }) }
 
-// title is the line that tells a reader best which cell it is: the first that is no comment, import or %%.
+// title is the line that tells a reader best which cell it is: the first that is no import or %%.
 func (c *Cell) title() string {
 	importing := false
 	line := c.findLine(func(line string) bool {
@@ -103,7 +103,7 @@ func (c *Cell) title() string {
 			importing = strings.HasSuffix(line, "(")
 			return false
 		}
-		return line != "%%" && line != "%main" && !strings.HasPrefix(line, "//") && !strings.HasPrefix(line, "package ")
+		return line != "%%" && line != "%main" && !strings.HasPrefix(line, "package ")
 	})
 	if line == "" {
 		return c.firstLine()

@@ -229,11 +229,7 @@ func (o *output) entry(step *Step) {
 		o.sequence(name)
 	} else {
 		o.initialisers(name)
-	}
-	for _, it := range s.items {
-		if it.once && it.kind == Func && it.name == "init" {
-			fmt.Fprintf(&o.body, "%s()\n", it.key)
-		}
+		o.inits()
 	}
 	if d := g.next.decls["main"]; d != nil && d.source == s && d.kind == Func {
 		line, col := s.place(s.offset(d.ident.Pos()))
@@ -249,11 +245,27 @@ func (o *output) entry(step *Step) {
 	step.Entry = symbol(name)
 }
 
-// sequence writes statements and initialisers in the order of the text.
+// inits calls the cell's init functions.
+func (o *output) inits() {
+	for _, it := range o.src.items {
+		if it.once && it.kind == Func && it.name == "init" {
+			fmt.Fprintf(&o.body, "%s()\n", it.key)
+		}
+	}
+}
+
+// sequence writes statements and initialisers in the order of the text. Functions named init
+// run before the first statement, or before what a main body begins with.
 func (o *output) sequence(name string) {
 	specs := o.src.vars
-	next := 0
+	next, begun := 0, false
 	for _, c := range o.src.chunks {
+		line, _ := o.src.place(c.first)
+		body := o.src.cell.Main && c.kind == varChunk && line >= o.src.cell.MainLine
+		if !begun && (body || c.kind == stmtChunk && c.first < c.end) {
+			begun = true
+			o.inits()
+		}
 		switch {
 		case c.kind == stmtChunk && c.first < c.end:
 			o.write(c.start, c.end, name)
@@ -262,6 +274,9 @@ func (o *output) sequence(name string) {
 				o.assign(specs[next], name)
 			}
 		}
+	}
+	if !begun {
+		o.inits()
 	}
 }
 

@@ -78,10 +78,10 @@ type Errors []Diagnostic
 // Step is one cell's effect on the program, not yet in force.
 type Step struct {
 	Files      []File
-	Imports    []string // direct imports of Files
-	Entry      string   // symbol of the cell's function, "main.gradbook_cell_3"; "" if there is nothing to run
-	VarsFunc   string   // symbol of a func() []any that returns pointers to the New variables in Vars order; "" if none
-	Vars       []Var         // all variables of Files; a name that the cell redeclares and still reads is there twice
+	Imports    []string     // direct imports of Files
+	Entry      string       // symbol of the cell's function, "main.gradbook_cell_3"; "" if there is nothing to run
+	VarsFunc   string       // symbol of a func() []any that returns pointers to the New variables in Vars order; "" if none
+	Vars       []Var        // all variables of Files; a name that the cell redeclares and still reads is there twice
 	LocalTypes []string     // LocalTypes[n-1] is the stable name of the type that the compiler numbers "·n"
 	Lost       []Loss       // what is lost if the step is committed; the caller asks first
 	Convert    []Conversion // values kept by copying

@@ -154,12 +154,16 @@ func describe(step *program.Step) string {
 	return b.String()
 }
 
-// cellOf makes the n-th cell of an archive from a section named "cell", with " main" for a main body.
+// cellOf makes the n-th cell of an archive from a section named "cell", with " main" for a main body, which begins
+// at the line "// main" if there is one.
 func cellOf(n int, s section) program.Cell {
 	text := strings.ReplaceAll(s.text, "⏎\n", "") // a cell without a newline at its end
 	c := program.Cell{ID: n, Name: fmt.Sprintf("cell %d", n), Text: text}
 	if strings.HasSuffix(s.name, " main") {
 		c.Main, c.MainLine = true, 1
+		if before, _, ok := strings.Cut(text, "// main\n"); ok {
+			c.MainLine = strings.Count(before, "\n") + 1
+		}
 	}
 	return c
 }
@@ -250,19 +254,24 @@ func checkPositions(t *testing.T, step *program.Step, texts map[string]string) {
 			continue
 		}
 		ast.Inspect(file, func(n ast.Node) bool {
-			id, ok := n.(*ast.Ident)
-			if !ok {
-				return true
-			}
-			pos := fset.Position(id.Pos())
-			text, ok := texts[pos.Filename]
-			if !ok || strings.HasPrefix(id.Name, "gradbook_") {
-				return true
-			}
-			lines := strings.Split(text, "\n")
-			if pos.Line > len(lines) || !strings.HasPrefix(lines[pos.Line-1][min(pos.Column-1, len(lines[pos.Line-1])):], id.Name) {
-				if !generated(f.Text, fset.PositionFor(id.Pos(), false)) {
-					t.Errorf("%s is said to be at %v of the cell\n%s", id.Name, pos, f.Text)
+			switch n := n.(type) {
+			case *ast.ImportSpec:
+				return false
+			case *ast.FuncDecl:
+				return !strings.HasPrefix(n.Name.Name, "gradbook_vars_") && !strings.HasPrefix(n.Name.Name, "gradbook_types_")
+			case *ast.AssignStmt:
+				return !slices.ContainsFunc(append(slices.Clone(n.Lhs), n.Rhs...), madeUp)
+			case *ast.SelectorExpr:
+				return !madeUp(n.X)
+			case *ast.Ident:
+				pos := fset.Position(n.Pos())
+				text, ok := texts[pos.Filename]
+				if !ok || n.Name == "_" || madeUp(n) {
+					break
+				}
+				lines := strings.Split(text, "\n")
+				if pos.Line > len(lines) || pos.Column > len(lines[pos.Line-1]) || !strings.HasPrefix(lines[pos.Line-1][pos.Column-1:], n.Name) {
+					t.Errorf("%s is said to be at %v, where it is not:\n%s", n.Name, pos, f.Text)
 				}
 			}
 			return true
@@ -270,15 +279,10 @@ func checkPositions(t *testing.T, step *program.Step, texts map[string]string) {
 	}
 }
 
-// generated reports whether what stands at a position was put there by the generator: between
-// an edit's beginning and the directive that ends it, or in a function of its own.
-func generated(text string, pos token.Position) bool {
-	line := strings.Split(text, "\n")[pos.Line-1]
-	rest := line[pos.Column-1:]
-	next := strings.Index(rest, "/*line")
-	before := line[:pos.Column-1]
-	return strings.Contains(line, "interface{}") || strings.Contains(line, "_ struct{}") || strings.HasPrefix(line, "import ") ||
-		strings.Contains(before, "gradbook_") && (next >= 0 || strings.HasSuffix(line, " }") || !strings.Contains(line, "/*line") || true)
+// madeUp reports whether an expression is a name that no cell can have.
+func madeUp(e ast.Expr) bool {
+	id, ok := e.(*ast.Ident)
+	return ok && strings.HasPrefix(id.Name, "gradbook_")
 }
 
 // live builds a stand-in for package gradbook/live.

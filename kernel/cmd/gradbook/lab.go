@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -13,49 +15,101 @@ import (
 	"github.com/gradbook/gradbook/kernel/internal/session"
 )
 
-func newLab() *cobra.Command {
-	var only bool
-	cmd := &cobra.Command{
-		Use:   "lab [FOLDER]",
-		Short: "Prepare the base library and open JupyterLab",
-		Long: `Build the library that cells are linked against, unless that is done, and open JupyterLab
-on a folder (default: this one).
+// labOptions are the flags of gradbook lab.
+type labOptions struct {
+	prepare bool // open nothing
+	private bool // use our own JupyterLab even where there is another
+}
 
-This version has no Jupyter kernel yet: in JupyterLab you can read and edit notebooks, but not run their
-cells live. Run them with "gradbook run", and open the result.`,
+func newLab() *cobra.Command {
+	var o labOptions
+	cmd := &cobra.Command{
+		Use:   "lab [FOLDER] [-- JUPYTERLAB'S ARGUMENTS]",
+		Short: "Open JupyterLab on a folder, with the Go kernel",
+		Long: `Build the library that cells are linked against, unless that is done, and open JupyterLab on a
+folder (default: this one), with the kernel "Go (Gradbook)".
+
+The JupyterLab is the one in PATH. Where there is none, JupyterLab and ipywidgets are installed into a Python environment of
+Gradbook's own, once: their versions are fixed, and each file is checked against its hash. That environment is
+$XDG_DATA_HOME/gradbook/lab-... (default: ~/.local/share) and can be deleted at any time.`,
 		Example: `  gradbook lab
   gradbook lab notebooks
+  gradbook lab notebooks -- --no-browser --port 9000
+  gradbook lab --private                           not the JupyterLab in PATH
   gradbook lab --prepare                           build the library, open nothing`,
-		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			folder := "."
-			if len(args) > 0 {
-				folder = args[0]
+		Args: func(cmd *cobra.Command, args []string) error {
+			if n := cmd.ArgsLenAtDash(); n > 1 || n < 0 && len(args) > 1 {
+				return errors.New("more than one folder was given; what is for JupyterLab goes behind --")
 			}
-			return openLab(cmd.Context(), folder, only)
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			folder, rest := ".", args
+			if cmd.ArgsLenAtDash() != 0 && len(args) > 0 {
+				folder, rest = args[0], args[1:]
+			}
+			return openLab(cmd.Context(), folder, rest, o)
 		},
 	}
-	cmd.Flags().BoolVar(&only, "prepare", false, "only build the library; JupyterLab is neither needed nor opened")
+	cmd.Flags().BoolVar(&o.prepare, "prepare", false, "only build the library; JupyterLab is neither needed nor opened")
+	cmd.Flags().BoolVar(&o.private, "private", false, "use a JupyterLab of Gradbook's own, not the one in PATH")
 	return cmd
 }
 
-func openLab(ctx context.Context, folder string, only bool) error {
+func openLab(ctx context.Context, folder string, args []string, o labOptions) error {
 	if info, err := os.Stat(folder); err != nil {
 		return failed(err)
 	} else if !info.IsDir() {
 		return failed(fmt.Errorf("%s is no folder; name the folder that the notebooks are in", folder))
 	}
-	lab, err := exec.LookPath("jupyter-lab")
-	if err != nil && !only {
-		return failed(errors.New("jupyter-lab is not in PATH; install JupyterLab 4 (python3 -m pip install jupyterlab), " +
-			"or run notebooks without it: gradbook run NOTEBOOK.ipynb"))
+	if o.prepare {
+		return prepare(ctx, folder)
 	}
-	if err := prepare(ctx, folder); err != nil || only {
+	data, err := dataDir()
+	if err != nil {
+		return failed(err)
+	}
+	lab, err := exec.LookPath("jupyter-lab")
+	private := err != nil || o.private
+	env := os.Environ()
+	if private {
+		if lab, err = privateLab(ctx, data); err == nil {
+			_, err = installKernel(filepath.Join(filepath.Dir(filepath.Dir(lab)), "share", "jupyter"))
+		}
+	} else {
+		// Nothing is written into an environment that is not ours: it is shown where the kernelspec is.
+		jupyter := filepath.Join(data, "jupyter")
+		_, err = installKernel(jupyter)
+		env = append(env, "JUPYTER_PATH="+strings.TrimSuffix(jupyter+string(os.PathListSeparator)+os.Getenv("JUPYTER_PATH"), string(os.PathListSeparator)))
+		if !hasWidgets(lab) {
+			fmt.Fprintf(os.Stderr, "%s has no ipywidgets, without which it shows no sliders and buttons: install them beside it "+
+				"(python3 -m pip install ipywidgets), or use Gradbook's own: gradbook lab --private\n", lab)
+		}
+	}
+	if err != nil {
+		var status exit
+		if errors.As(err, &status) {
+			return err
+		}
+		return failed(err)
+	}
+	if err := prepare(ctx, folder); err != nil {
 		return err
 	}
-	fmt.Fprintln(os.Stderr, "Opening JupyterLab. This version of Gradbook has no Jupyter kernel yet: read and edit notebooks there,\n"+
-		"and run them with 'gradbook run NOTEBOOK.ipynb'.")
-	return failed(syscall.Exec(lab, []string{"jupyter-lab", folder}, os.Environ()))
+	return failed(syscall.Exec(lab, append([]string{lab, folder}, args...), env))
+}
+
+// hasWidgets tells whether a JupyterLab can draw widgets. What cannot be found out is taken for a yes.
+func hasWidgets(lab string) bool {
+	if real, err := filepath.EvalSymlinks(lab); err == nil {
+		lab = real
+	}
+	extensions := filepath.Join(filepath.Dir(filepath.Dir(lab)), "share", "jupyter", "labextensions")
+	if _, err := os.Stat(extensions); err != nil {
+		return true
+	}
+	_, err := os.Stat(filepath.Join(extensions, "@jupyter-widgets", "jupyterlab-manager"))
+	return err == nil
 }
 
 // prepare builds what a session needs, by opening one.

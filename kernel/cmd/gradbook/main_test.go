@@ -192,6 +192,13 @@ func TestCommandLine(t *testing.T) {
 		{"exec none.go", 1, "none.go: no such file"},
 		{"exec - -", 2, `"-" is given twice`},
 		{"exec --help", 0, "gradbook exec hello.go"},
+		{"lab a b", 2, "more than one folder was given"},
+		{"lab a b -- --version", 2, "more than one folder was given"},
+		{"install", 2, "at least one of the flags in the group [user sys-prefix prefix] is required"},
+		{"install --user --sys-prefix", 2, "were all set"},
+		{"install --prefix=", 2, "--prefix names no folder"},
+		{"kernel", 2, "0 arguments were given; give one, the connection file"},
+		{"kernel none.json", 1, "none.json: no such file"},
 		{"lab none", 1, "none: no such file"},
 		{"lab a.ipynb", 1, "a.ipynb is no folder"},
 		{"completion bash", 0, "complete"},
@@ -262,25 +269,6 @@ func TestCacheDamage(t *testing.T) {
 	}
 	if _, err := os.Stat(entry); !os.IsNotExist(err) {
 		t.Errorf("%s is still there: %v", entry, err)
-	}
-}
-
-func TestLab(t *testing.T) {
-	dir := files(t, "jupyter-lab", "#!/bin/sh\necho opened \"$@\"\n")
-	if err := os.Chmod(filepath.Join(dir, "jupyter-lab"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	path := os.Getenv("PATH")
-	t.Setenv("PATH", dir+string(os.PathListSeparator)+path)
-	if r := gradbook(t, dir, "", "lab", dir); r.code != 0 || r.stdout != "opened "+dir+"\n" || !strings.Contains(r.stderr, "has no Jupyter kernel yet") {
-		t.Errorf("%s", r)
-	}
-	if r := gradbook(t, dir, "", "lab", "--prepare"); r.code != 0 || r.stdout != "" || !strings.Contains(r.stderr, "The library for cells is ready.") {
-		t.Errorf("%s", r)
-	}
-	t.Setenv("PATH", "/nowhere")
-	if r := gradbook(t, dir, "", "lab"); r.code != 1 || !strings.Contains(r.stderr, "jupyter-lab is not in PATH; install JupyterLab 4") {
-		t.Errorf("%s", r)
 	}
 }
 

@@ -224,22 +224,48 @@ func (h *history) find(q historyQuery) []entry {
 	return all
 }
 
-// globPattern turns a pattern with * and ? into a regular expression. Without a pattern all is found.
+// globPattern turns a pattern with *, ? and [sets] into a regular expression. Without a pattern all is found.
 func globPattern(glob string) *regexp.Regexp {
 	if glob == "" {
 		glob = "*"
 	}
 	var b strings.Builder
 	b.WriteString(`(?s)\A`)
-	for _, r := range glob {
-		switch r {
+	for i := 0; i < len(glob); i++ {
+		switch c := glob[i]; c {
 		case '*':
 			b.WriteString(".*")
 		case '?':
 			b.WriteString(".")
+		case '[':
+			set, n := globSet(glob[i:])
+			b.WriteString(set)
+			i += n - 1
 		default:
-			b.WriteString(regexp.QuoteMeta(string(r)))
+			b.WriteString(regexp.QuoteMeta(glob[i : i+1]))
 		}
 	}
-	return regexp.MustCompile(b.String() + `\z`)
+	p, err := regexp.Compile(b.String() + `\z`)
+	if err != nil { // a set such as [z-a]: then it stands for itself
+		return regexp.MustCompile(`(?s)\A` + regexp.QuoteMeta(glob) + `\z`)
+	}
+	return p
+}
+
+// globSet turns the set that a pattern begins with into one of a regular expression; n is its length in the pattern.
+func globSet(glob string) (set string, n int) {
+	begin := 1
+	if strings.HasPrefix(glob[1:], "^") {
+		begin++
+	}
+	end := -1
+	if begin < len(glob) {
+		end = strings.IndexByte(glob[begin+1:], ']') // the first one may be a member
+	}
+	if end < 0 {
+		return `\[`, 1
+	}
+	end += begin + 1
+	members := strings.NewReplacer(`\`, `\\`, `[`, `\[`, `]`, `\]`, `^`, `\^`).Replace(glob[begin:end])
+	return glob[:begin] + members + "]", end + 1
 }

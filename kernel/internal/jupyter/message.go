@@ -136,7 +136,7 @@ func (s *signer) parse(frames [][]byte) (*request, error) {
 type message struct {
 	kind     string
 	parent   json.RawMessage // nil: none
-	metadata any
+	metadata map[string]any
 	content  any
 	buffers  [][]byte
 }

@@ -276,6 +276,9 @@ func TestHistory(t *testing.T) {
 		{"search across lines", object{"hist_access_type": "search", "pattern": "*é*c*"}, []any{entry(2, 1, "// é\nc := 1")}},
 		{"search once", object{"hist_access_type": "search", "pattern": "a*", "unique": true}, []any{entry(2, 3, "a := 1")}},
 		{"search the last", object{"hist_access_type": "search", "pattern": "a*", "n": 2}, []any{entry(2, 2, "a := 1"), entry(2, 3, "a := 1")}},
+		{"search by a set", object{"hist_access_type": "search", "pattern": "[^ac-z]*[1-2]"}, []any{entry(1, 2, "b := 2"), entry(2, 1, "// é\nc := 1")}},
+		{"search by an open set", object{"hist_access_type": "search", "pattern": "[a"}, []any{}},
+		{"search by a damaged set", object{"hist_access_type": "search", "pattern": "[z-a]"}, []any{}},
 		{"search for nothing", object{"hist_access_type": "search", "pattern": "a"}, []any{}},
 		{"unknown", object{"hist_access_type": "head", "n": 3}, []any{}},
 	} {

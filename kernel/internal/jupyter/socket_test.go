@@ -55,6 +55,7 @@ func TestIPC(t *testing.T) {
 	left.(*net.UnixListener).SetUnlinkOnClose(false)
 	left.Close()
 	c := connect(t, spawn(t, writeConnection(t, conn), conn))
+	c.run("0", "silent", true)
 	c.mustRun("1")
 	for port := 1; port <= 5; port++ {
 		info, err := os.Stat(fmt.Sprintf("%s-%d", conn.IP, port))
@@ -105,7 +106,7 @@ func TestBadPeers(t *testing.T) {
 	c := start(t)
 	huge := binary.BigEndian.AppendUint64([]byte{2}, 1<<62)
 	negative := binary.BigEndian.AppendUint64([]byte{2}, 1<<63)
-	ready := append([]byte{4, 27}, "\x05READY\x0bSocket-Type\x00\x00\x00\x03REQ"...)
+	ready := append([]byte{4, 25}, "\x05READY\x0bSocket-Type\x00\x00\x00\x03REQ"...)
 	for _, port := range []int{c.p.conn.Shell, c.p.conn.IOPub, c.p.conn.Control, c.p.conn.Stdin, c.p.conn.Heartbeat} {
 		dial(t, port) // says nothing
 		for _, data := range [][]byte{
@@ -136,7 +137,7 @@ func TestBadPeers(t *testing.T) {
 func TestStuckSubscriber(t *testing.T) {
 	c := start(t)
 	stuck := dial(t, c.p.conn.IOPub)
-	if _, err := stuck.Write(append(append(greeting(), append([]byte{4, 27}, "\x05READY\x0bSocket-Type\x00\x00\x00\x03SUB"...)...), 0, 1, 1)); err != nil {
+	if _, err := stuck.Write(append(append(greeting(), append([]byte{4, 25}, "\x05READY\x0bSocket-Type\x00\x00\x00\x03SUB"...)...), 0, 1, 1)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.ReadFull(stuck, make([]byte, 200)); err != nil { // its welcome has begun to come: it is subscribed

@@ -305,7 +305,7 @@ func (s *Session) run(ctx context.Context, text string, cell program.Cell) Resul
 	if err := s.ready(); err != nil {
 		return failed(DiedError, err)
 	}
-	reply, err := s.runWorker(ctx, request)
+	reply, err := s.worker.Do(ctx, request)
 	times.Load, times.Run = reply.LoadTime, reply.RunTime
 	if reply.Err != "" {
 		return failed(InternalError, errors.New("the compiled cell was not loaded, and nothing has changed: "+reply.Err))
@@ -379,23 +379,8 @@ func (s *Session) ready() error {
 	return s.extend()
 }
 
-// runWorker hands the cell to the worker, and interrupts it when ctx is cancelled.
-func (s *Session) runWorker(ctx context.Context, q worker.Request) (worker.Reply, error) {
-	w := s.worker
-	done := make(chan struct{})
-	defer close(done)
-	go func() {
-		select {
-		case <-ctx.Done():
-			w.Interrupt()
-		case <-done:
-		}
-	}()
-	return w.Do(q)
-}
-
 func (s *Session) do(q worker.Request) (worker.Reply, error) {
-	r, err := s.worker.Do(q)
+	r, err := s.worker.Do(context.Background(), q)
 	if err == nil && r.Err != "" {
 		err = errors.New(r.Err)
 	}

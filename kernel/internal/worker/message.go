@@ -22,6 +22,7 @@ type Request struct {
 	Drop      []string    `json:",omitempty"` // identities whose values are given up
 	Extension string      `json:",omitempty"` // shared library with packages outside the base
 	Args      []string    `json:",omitempty"`
+	Target    int         `json:",omitempty"` // of "interrupt": the request whose cell is meant
 	Name      string      `json:",omitempty"`
 	Value     string      `json:",omitempty"`
 }

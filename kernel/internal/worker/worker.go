@@ -4,6 +4,7 @@
 package worker
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -174,22 +175,22 @@ func (w *Worker) removePipes() {
 	}
 }
 
-// Do sends a request and waits for its answer.
-func (w *Worker) Do(q Request) (Reply, error) {
+// Do sends a request and waits for its answer. Cancelling ctx interrupts the cell that the request runs, and no
+// other; the answer then comes soon. Subprocesses that the cell waits for get a SIGINT, as they would at a terminal.
+func (w *Worker) Do(ctx context.Context, q Request) (Reply, error) {
 	answer := make(chan Reply, 1)
 	w.mu.Lock()
 	w.nextID++
 	q.ID = w.nextID
 	w.waiting[q.ID] = answer
-	line, err := json.Marshal(q)
-	if err == nil {
-		_, err = w.commands.Write(append(line, '\n'))
-	}
+	err := w.write(q)
 	w.mu.Unlock()
 	if err != nil {
 		<-w.done
 		return Reply{}, ErrDied
 	}
+	stop := context.AfterFunc(ctx, func() { w.interrupt(q.ID) })
+	defer stop()
 	select {
 	case r := <-answer:
 		return r, nil
@@ -203,15 +204,21 @@ func (w *Worker) Do(q Request) (Reply, error) {
 	}
 }
 
-// Interrupt ends the running cell; its Do returns soon. Subprocesses that it waits for get a SIGINT, as they
-// would at a terminal.
-func (w *Worker) Interrupt() {
+// write sends a request; w.mu is held.
+func (w *Worker) write(q Request) error {
+	line, err := json.Marshal(q)
+	if err == nil {
+		_, err = w.commands.Write(append(line, '\n'))
+	}
+	return err
+}
+
+func (w *Worker) interrupt(target int) {
 	w.signalChildren(syscall.SIGINT)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.nextID++
-	line, _ := json.Marshal(Request{ID: w.nextID, Op: "interrupt"})
-	w.commands.Write(append(line, '\n'))
+	w.write(Request{ID: w.nextID, Op: "interrupt", Target: target})
 }
 
 func (w *Worker) signalChildren(s syscall.Signal) {

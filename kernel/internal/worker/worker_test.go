@@ -71,7 +71,7 @@ func (l *live) cell(t *testing.T, n int, text string, vars map[string]string) wo
 	for name, id := range vars {
 		plan.Vars["main."+name] = id
 	}
-	r, err := l.Do(worker.Request{Op: "cell", Plan: plan, Entry: "main.Cell"})
+	r, err := l.Do(context.Background(), worker.Request{Op: "cell", Plan: plan, Entry: "main.Cell"})
 	if err != nil {
 		t.Fatal(err, l.Death())
 	}
@@ -161,7 +161,7 @@ func Cell() {
 // A damaged object is refused, and the program goes on.
 func TestDamagedObject(t *testing.T) {
 	l := start(t)
-	r, err := l.Do(worker.Request{Op: "cell", Plan: worker.Plan{Object: "worker_test.go"}, Entry: "main.Cell"})
+	r, err := l.Do(context.Background(), worker.Request{Op: "cell", Plan: worker.Plan{Object: "worker_test.go"}, Entry: "main.Cell"})
 	if want := "worker_test.go is not a relocatable 64-bit ELF file"; err != nil || r.Err != want {
 		t.Errorf("got %q %v, want %q", r.Err, err, want)
 	}
@@ -176,7 +176,7 @@ func TestClose(t *testing.T) {
 	l.cell(t, 1, "import \"runtime\"\nfunc Cell() { go func() { for { runtime.Gosched() } }() }", nil)
 	l.Close()
 	<-l.Done()
-	if _, err := l.Do(worker.Request{Op: "memory"}); err != worker.ErrDied {
+	if _, err := l.Do(context.Background(), worker.Request{Op: "memory"}); err != worker.ErrDied {
 		t.Errorf("got %v, want %v", err, worker.ErrDied)
 	}
 }

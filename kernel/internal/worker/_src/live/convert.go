@@ -13,7 +13,7 @@ import (
 func convert(pairs [][2]string) []string {
 	linker.Lock()
 	defer linker.Unlock()
-	c := converter{made: map[[2]unsafe.Pointer]reflect.Value{}}
+	c := converter{made: map[copied]reflect.Value{}}
 	for _, p := range pairs {
 		from, to := linker.vars[p[0]], linker.vars[p[1]]
 		name, _, _ := strings.Cut(p[1], "#")
@@ -29,8 +29,12 @@ func convert(pairs [][2]string) []string {
 
 type converter struct {
 	lost []string
-	made map[[2]unsafe.Pointer]reflect.Value // pointers copied already, by old address and new type; one for all variables
+	made map[copied]reflect.Value // pointers copied already, by old address and new type; one for all variables
 }
+
+// copied names what was copied: where it was, and the type of the copy. Addresses are numbers here: the end
+// of an array is no pointer that the collector may see.
+type copied struct{ at, typ uintptr }
 
 // lose notes that something other than a zero value is given up.
 func (c *converter) lose(src reflect.Value, path string) {
@@ -69,18 +73,20 @@ func (c *converter) copy(dst, src reflect.Value, path string) {
 			c.copy(dst.Index(i), src.Index(i), fmt.Sprintf("%s[%d]", path, i))
 		}
 	case reflect.Slice:
-		if src.IsNil() {
-			return
-		}
-		dst.Set(reflect.MakeSlice(dst.Type(), src.Len(), src.Len()))
-		for i := range src.Len() {
-			c.copy(dst.Index(i), src.Index(i), fmt.Sprintf("%s[%d]", path, i))
+		if !src.IsNil() {
+			c.slice(dst, src, path)
 		}
 	case reflect.Map:
 		if src.IsNil() {
 			return
 		}
+		known := copied{src.Pointer(), typeWord(dst.Type())}
+		if v, ok := c.made[known]; ok {
+			dst.Set(v)
+			return
+		}
 		dst.Set(reflect.MakeMapWithSize(dst.Type(), src.Len()))
+		c.made[known] = dst
 		for it := src.MapRange(); it.Next(); {
 			k, v := reflect.New(dst.Type().Key()).Elem(), reflect.New(dst.Type().Elem()).Elem()
 			from := reflect.New(src.Type().Elem()).Elem()
@@ -95,7 +101,7 @@ func (c *converter) copy(dst, src reflect.Value, path string) {
 		if src.IsNil() {
 			return
 		}
-		known := [2]unsafe.Pointer{src.UnsafePointer(), (*[2]unsafe.Pointer)(unsafe.Pointer(ptrTo(dst.Type())))[1]}
+		known := copied{src.Pointer(), typeWord(dst.Type())}
 		if v, ok := c.made[known]; ok {
 			dst.Set(v)
 			return
@@ -112,4 +118,24 @@ func (c *converter) copy(dst, src reflect.Value, path string) {
 	}
 }
 
-func ptrTo(t reflect.Type) *reflect.Type { return &t }
+// slice copies a slice so that slices of one array stay slices of one array: what is shared is
+// known by where the capacity ends, and copied whole with the first that is met.
+func (c *converter) slice(dst, src reflect.Value, path string) {
+	size := src.Type().Elem().Size()
+	end := src.Pointer() + uintptr(src.Cap())*size
+	known := copied{end, typeWord(dst.Type())}
+	all, ok := c.made[known]
+	if !ok || all.Cap() < src.Cap() {
+		all = reflect.MakeSlice(dst.Type(), src.Cap(), src.Cap())
+		c.made[known] = all
+		from := src.Slice(0, src.Cap())
+		for i := range from.Len() {
+			c.copy(all.Index(i), from.Index(i), fmt.Sprintf("%s[%d]", path, i))
+		}
+	}
+	start := all.Cap() - src.Cap()
+	dst.Set(all.Slice(start, start+src.Len()))
+}
+
+// typeWord is the address of a type's descriptor.
+func typeWord(t reflect.Type) uintptr { return (*[2]uintptr)(unsafe.Pointer(&t))[1] }

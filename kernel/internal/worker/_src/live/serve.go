@@ -29,6 +29,7 @@ type Request struct {
 	Drop      []string    // identities whose values are given up
 	Extension string      // shared library with packages outside the base
 	Args      []string    // for args
+	Target    int         // for interrupt: the request whose cell is meant
 	Name      string      // for chdir and setenv
 	Value     string
 }
@@ -106,7 +107,7 @@ func serve(q Request) {
 	case "cell":
 		startCell(q)
 	case "interrupt":
-		interrupt()
+		interrupt(q.Target)
 		answer(nil, Reply{})
 	case "extend":
 		answer(extend(q.Extension), Reply{})
@@ -211,12 +212,12 @@ func (r *run) finish() bool {
 const patience = 250 * time.Millisecond
 
 // interrupt ends the running cell; if it waits for something, the prompt comes back without it.
-func interrupt() {
+func interrupt(target int) {
 	current.Lock()
 	r, id := current.run, current.requestID
 	current.Unlock()
-	if r == nil {
-		return
+	if r == nil || id != target {
+		return // it has ended already
 	}
 	r.stopped.Store(true)
 	linker.Lock()

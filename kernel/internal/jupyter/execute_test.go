@@ -214,6 +214,21 @@ func TestStdin(t *testing.T) {
 	}
 }
 
+// What GoNB's programs ask for comes with their prompt, and can be a password.
+func TestPassword(t *testing.T) {
+	c := start(t)
+	id := c.send("shell", "execute_request", cell("var name string\ngonbui.RequestInput(\"secret: \", true)\nfmt.Scanln(&name)\nname", "allow_stdin", true))
+	q := c.wait("the input request", func(m message) bool { return m.kind == "input_request" && m.parent == id })
+	if q.text("prompt") != "secret: " || q.content["password"] != true {
+		t.Errorf("%+v", q)
+	}
+	c.send("stdin", "input_reply", object{"value": "xyzzy"})
+	c.idle(id)
+	if outputs := c.outputs(id); !slices.ContainsFunc(outputs, func(s string) bool { return strings.HasSuffix(s, `: "xyzzy"`) }) {
+		t.Errorf("%q", outputs)
+	}
+}
+
 // show is a cell's function that writes into the pipe for displays and comms.
 const show = `func show(line string) {
 	f, err := os.OpenFile(os.Getenv("GRADBOOK_PIPE"), os.O_WRONLY, 0)

@@ -43,7 +43,11 @@ func (k *kernel) kernelInfo(_ context.Context, r *request) {
 
 // connect answers an old request, which some clients still send.
 func (k *kernel) connect(_ context.Context, r *request) {
-	k.reply(r, map[string]any{"status": "ok"})
+	answer := map[string]any{"status": "ok"}
+	for _, p := range k.conn.ports() {
+		answer[p.name] = *p.number
+	}
+	k.reply(r, answer)
 }
 
 func (k *kernel) debug(_ context.Context, r *request) {

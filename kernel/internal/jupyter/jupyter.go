@@ -18,7 +18,6 @@ import (
 type Session interface {
 	Execute(ctx context.Context, r session.Request, out func(session.Output)) session.Result
 	Comm(c session.Comm) error
-	WorkerPID() int
 	Close() error
 }
 

@@ -15,6 +15,7 @@ type kernel struct {
 	id     string // of this kernel's own session
 	user   string
 	log    func(string, ...any)
+	conn   *connection
 	signer *signer
 	stop   context.CancelFunc // ends the kernel
 
@@ -24,7 +25,7 @@ type kernel struct {
 	output  *output
 	history *history
 	usage   usage
-	comms   comms
+	comms   *comms
 
 	main, controls *queue
 
@@ -42,7 +43,7 @@ type kernel struct {
 
 func newKernel(o Options, conn *connection) *kernel {
 	k := &kernel{
-		o: o, id: newID(), user: userName(), log: logger(o.Log), signer: newSigner(conn.Key),
+		o: o, id: newID(), user: userName(), log: logger(o.Log), conn: conn, signer: newSigner(conn.Key),
 		subshells: map[string]*queue{}, unknown: map[string]bool{},
 	}
 	if conn.Key == "" {
@@ -58,6 +59,7 @@ func newKernel(o Options, conn *connection) *kernel {
 	k.output = newOutput(k)
 	k.history = openHistory(o.HistoryFile, k.log)
 	k.program = newProgram(k)
+	k.comms = newComms(k)
 	k.main, k.controls = newQueue(), newQueue()
 	return k
 }
@@ -66,6 +68,7 @@ func newKernel(o Options, conn *connection) *kernel {
 func (k *kernel) start(ctx context.Context) {
 	k.publish(message{kind: "status", content: status("starting")})
 	go k.program.open(ctx)
+	go k.comms.run(ctx)
 	go k.main.run(ctx, k.handle)
 	go k.controls.run(ctx, k.handle)
 }
@@ -81,6 +84,9 @@ func (k *kernel) close() {
 		all.Go(func() { s.close(until) })
 	}
 	all.Wait()
+	if n := k.signer.dropped(); n > 1 {
+		k.log("%d messages were dropped in all", n)
+	}
 }
 
 // welcome tells a subscriber that from here on it misses nothing.

@@ -110,6 +110,13 @@ func (s *signer) refused() (first bool) {
 	return s.bad == 1
 }
 
+// dropped returns how many messages were.
+func (s *signer) dropped() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bad
+}
+
 // parse takes a message apart: identities, delimiter, signature, header, parent, metadata, content, buffers.
 func (s *signer) parse(frames [][]byte) (*request, error) {
 	for i, f := range frames {

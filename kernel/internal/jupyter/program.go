@@ -21,6 +21,8 @@ type program struct {
 	opening chan struct{} // closed when the attempt under way has ended; nil when none is
 	show    func(string)  // where the cell that waits wants progress
 	last    string        // the last line of progress
+	late    bool          // the attempt takes so long that progress is shown
+	logged  bool          // and that was logged
 	closed  bool
 }
 
@@ -37,7 +39,9 @@ func (p *program) open(ctx context.Context) {
 	p.opening = done
 	p.mu.Unlock()
 	defer close(done)
+	timer := time.AfterFunc(slow, p.reveal)
 	s, err := p.start(ctx)
+	timer.Stop()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.err, p.opening = err, nil
@@ -50,6 +54,9 @@ func (p *program) open(ctx context.Context) {
 		return
 	}
 	p.session = s
+	if p.logged {
+		p.k.log("ready")
+	}
 	if p.k.o.Assist != nil {
 		go p.openAssistant(ctx, s)
 	}
@@ -98,7 +105,10 @@ func (p *program) get(ctx context.Context, life context.Context, show func(strin
 	}
 	done := p.opening
 	p.show = show
-	last := p.last
+	last := ""
+	if p.late {
+		last = p.last
+	}
 	p.mu.Unlock()
 	defer func() {
 		p.mu.Lock()
@@ -132,15 +142,29 @@ func (p *program) now() Session {
 	return p.session
 }
 
+// slow is how long it may take before progress is shown.
+const slow = 1500 * time.Millisecond
+
+// reveal begins to show progress.
+func (p *program) reveal() {
+	p.mu.Lock()
+	p.late = true
+	line := p.last
+	p.mu.Unlock()
+	if line != "" {
+		p.progress(line)
+	}
+}
+
 func (p *program) progress(line string) {
 	p.mu.Lock()
-	show, first := p.show, p.last == ""
-	p.last = line
+	show, late, log := p.show, p.late, p.late && !p.logged
+	p.last, p.logged = line, p.logged || log
 	p.mu.Unlock()
-	if first {
+	if log {
 		p.k.log("%s", line)
 	}
-	if show != nil {
+	if show != nil && late {
 		show(line)
 	}
 }

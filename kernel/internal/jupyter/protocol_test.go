@@ -188,6 +188,16 @@ go func() {
 	}
 }
 
+// A program that does not read its comm messages can still be used.
+func TestUnreadComms(t *testing.T) {
+	c := start(t)
+	data := object{"text": strings.Repeat("x", 1<<18)} // more than a pipe holds
+	c.idle(c.send("shell", "comm_open", object{"comm_id": "u", "target_name": "unread", "data": data}))
+	if outputs := c.mustRun("6 * 7"); !strings.HasSuffix(outputs[2], ": 42") {
+		t.Errorf("%q", outputs)
+	}
+}
+
 // In a subshell, requests are answered while a cell runs.
 func TestSubshells(t *testing.T) {
 	c := start(t)

@@ -261,8 +261,22 @@ func (g *growth) spurious(p problem, msg string) bool {
 
 var showArgument = regexp.MustCompile(` in argument to ` + showName)
 
+// otherWords are messages that go/types says in other words than the compiler.
+var otherWords = []struct {
+	ours   *regexp.Regexp
+	theirs string
+}{
+	{regexp.MustCompile(`^break not in for, switch, or select statement$`), "break is not in a loop, switch, or select"},
+	{regexp.MustCompile(`^continue not in for statement$`), "continue is not in a loop"},
+	{regexp.MustCompile(`^label (\S+) not declared$`), "label $1 not defined"},
+	{regexp.MustCompile(`^label (\S+) declared and not used$`), "label $1 defined and not used"},
+}
+
 // clean removes generated names from a message.
 func (g *growth) clean(msg string) string {
+	for _, w := range otherWords {
+		msg = w.ours.ReplaceAllString(msg, w.theirs)
+	}
 	if !strings.Contains(msg, reserved) {
 		return msg
 	}
@@ -275,10 +289,15 @@ func (g *growth) clean(msg string) string {
 	return strings.ReplaceAll(msg, oldPrefix, "")
 }
 
+var noMethod = regexp.MustCompile(`\.(\w+) undefined \(type \*?(\w+) has no field or method`)
+
 // explain adds to messages about unknown names that these are set aside.
 func (g *growth) explain() {
 	for i, d := range g.errs {
 		name, ok := strings.CutPrefix(d.Msg, "undefined: ")
+		if m := noMethod.FindStringSubmatch(d.Msg); m != nil {
+			name, ok = m[2]+"."+m[1], true
+		}
 		if !ok {
 			continue
 		}
@@ -581,6 +600,7 @@ func (g *growth) variables(checking bool) string {
 	for _, name := range slices.Sorted(maps.Keys(olds)) {
 		write(name, olds[name])
 	}
+	decls.WriteString(g.next.mention(checking, paths, g.gone))
 	var b strings.Builder
 	fmt.Fprintf(&b, "package %s\n", PackageName)
 	for _, p := range slices.Sorted(maps.Keys(paths)) {

@@ -259,24 +259,32 @@ func (c *comparison) iface(old, new *types.Interface) string {
 }
 
 // convertible reports whether a value of the old type, which cannot go on as it is, can be
-// copied into one of the new type by field name.
-func convertible(old, new types.Type) bool {
-	return conversion{}.can(old, new)
+// copied into one of the new type by field name, and names the fields that cannot be.
+func convertible(old, new types.Type) (ok bool, lost []string) {
+	c := &conversion{seen: map[[2]types.Type]bool{}}
+	ok = c.can(old, new)
+	if !ok {
+		return false, nil
+	}
+	return true, c.lost
 }
 
 // conversion holds the pairs of types that are being looked at.
-type conversion map[[2]types.Type]bool
+type conversion struct {
+	seen map[[2]types.Type]bool
+	lost []string
+}
 
-func (c conversion) can(old, new types.Type) bool {
+func (c *conversion) can(old, new types.Type) bool {
 	old, new = types.Unalias(old), types.Unalias(new)
 	if carried(old, new) == "" {
 		return true
 	}
 	key := [2]types.Type{old, new}
-	if c[key] {
+	if c.seen[key] {
 		return true
 	}
-	c[key] = true
+	c.seen[key] = true
 	o, ok1 := old.(*types.Named)
 	n, ok2 := new.(*types.Named)
 	if ok1 != ok2 {
@@ -285,6 +293,10 @@ func (c conversion) can(old, new types.Type) bool {
 	if ok1 {
 		if !ours(o) || !ours(n) || o.Obj().Name() != n.Obj().Name() {
 			return false
+		}
+		if os, is := o.Underlying().(*types.Struct); is {
+			ns, ok := n.Underlying().(*types.Struct)
+			return ok && c.fields(show(o), os, ns)
 		}
 		return c.can(o.Underlying(), n.Underlying())
 	}
@@ -303,25 +315,47 @@ func (c conversion) can(old, new types.Type) bool {
 		return ok && c.can(o.Key(), n.Key()) && c.can(o.Elem(), n.Elem())
 	case *types.Struct:
 		n, ok := new.(*types.Struct)
-		return ok && c.fields(o, n)
+		return ok && c.fields(show(o), o, n)
 	}
 	return false
 }
 
-// fields reports whether at least one field survives, or there was none to lose.
-func (c conversion) fields(old, new *types.Struct) bool {
+// fields reports whether at least one field survives, or there was none to lose, and notes those that do not.
+func (c *conversion) fields(name string, old, new *types.Struct) bool {
 	if old.NumFields() == 0 {
 		return true
 	}
+	survives := false
+	var lost []string
 	for i := range old.NumFields() {
+		o := old.Field(i)
+		if o.Name() == "_" {
+			continue
+		}
+		why := fmt.Sprintf("%s loses its field %s, which is gone", name, o.Name())
 		for k := range new.NumFields() {
-			o, n := old.Field(i), new.Field(k)
-			if o.Name() == n.Name() && o.Name() != "_" && c.can(o.Type(), n.Type()) {
-				return true
+			n := new.Field(k)
+			if o.Name() != n.Name() {
+				continue
+			}
+			if c.can(o.Type(), n.Type()) {
+				why = ""
+			} else if why = carried(o.Type(), n.Type()); show(o.Type()) != show(n.Type()) {
+				why = fmt.Sprintf("%s loses its field %s, which was %s and is %s", name, o.Name(), show(o.Type()), show(n.Type()))
+			} else {
+				why = fmt.Sprintf("%s loses its field %s: %s", name, o.Name(), why)
 			}
 		}
+		if why == "" {
+			survives = true
+		} else {
+			lost = append(lost, why)
+		}
 	}
-	return false
+	if survives {
+		c.lost = append(c.lost, lost...)
+	}
+	return survives
 }
 
 // touches reports whether a type is made of one of the program's types in changed.

@@ -18,7 +18,6 @@ type output struct {
 	covered []span // what of the cell's text is in the file
 	body    strings.Builder
 	live    bool // it calls package live
-	local   []string
 }
 
 // span is a stretch of a cell's text that belongs to one function or type.
@@ -30,6 +29,7 @@ type span struct {
 // generate writes the step's files.
 func (g *growth) generate(step *Step, promote bool) {
 	paths := map[string]bool{}
+	var locals []numbered
 	for _, s := range g.next.sources {
 		o := &output{g: g, src: s}
 		o.declEdits()
@@ -43,19 +43,18 @@ func (g *growth) generate(step *Step, promote bool) {
 			}
 		}
 		sortEdits(o.edits)
-		o.declarations()
+		for i, c := range o.declarations() {
+			part := &output{g: g, src: s, edits: o.edits}
+			part.write(c.lo, c.hi, c.owner)
+			part.finish(fmt.Sprintf("cell%d_%d.go", s.cell.ID, i+1), step, paths, &locals)
+		}
 		if s == g.src {
 			o.entry(step)
 			o.extras(step)
 		}
-		if text, used := o.file(); text != "" {
-			step.Files = append(step.Files, File{sourceFile(s), text})
-			step.LocalTypes = append(step.LocalTypes, o.local...)
-			for _, p := range used {
-				paths[p] = true
-			}
-		}
+		o.finish(sourceFile(s), step, paths, &locals)
 	}
+	g.placeLocals(step, locals)
 	vars := g.variables(false)
 	for _, im := range g.next.blanks {
 		paths[im.path] = true
@@ -70,9 +69,27 @@ func (g *growth) generate(step *Step, promote bool) {
 			paths[p] = true
 		}
 	}
+	g.next.mention(false, paths, nil)
 	step.Files = append(step.Files, File{variablesFile, vars})
 	delete(paths, "unsafe") // it has no package file
 	step.Imports = slices.Sorted(maps.Keys(paths))
+}
+
+// finish adds the file to the step, or to those whose local types are yet to be numbered.
+func (o *output) finish(name string, step *Step, paths map[string]bool, locals *[]numbered) {
+	text, used := o.file()
+	if text == "" {
+		return
+	}
+	for _, p := range used {
+		paths[p] = true
+	}
+	file := File{name, text}
+	if names := o.src.localTypes(o.covered); names != nil {
+		*locals = append(*locals, numbered{file: file, names: names})
+	} else {
+		step.Files = append(step.Files, file)
+	}
 }
 
 // named reports whether generated code has the name at package level.
@@ -191,8 +208,9 @@ func (g *growth) shows(e ast.Expr) bool {
 	return res.Len() != 2 || show(res.At(0).Type()) != "int" || show(res.At(1).Type()) != "error"
 }
 
-// declarations writes the living declarations of the cell, chunk by chunk.
-func (o *output) declarations() {
+// declarations writes the living declarations of the cell, chunk by chunk. It returns those that
+// want a file of their own.
+func (o *output) declarations() (apart []span) {
 	s := o.src
 	for _, c := range s.chunks {
 		if c.kind != constChunk && c.kind != typeChunk && c.kind != funcChunk {
@@ -205,10 +223,15 @@ func (o *output) declarations() {
 				owner, living = it.key, true
 			}
 		}
-		if living {
+		switch {
+		case !living:
+		case s.within(c.start, c.end):
+			apart = append(apart, span{c.start, c.end, owner})
+		default:
 			o.write(c.start, c.end, owner)
 		}
 	}
+	return apart
 }
 
 // write adds a stretch of the cell's text, edited, to the file.
@@ -417,7 +440,6 @@ func (o *output) file() (string, []string) {
 		lines = append(lines, "import _ \"unsafe\"\n") // the directive asks for it in its own file
 	}
 	sort.Strings(lines)
-	o.local = o.src.localTypes(o.covered, o.edits)
 	return "package " + PackageName + "\n" + strings.Join(lines, "") + body, slices.Sorted(maps.Keys(paths))
 }
 

@@ -7,6 +7,7 @@ import (
 	"go/types"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // grow brings a cell into a copy of the program's state.
@@ -16,6 +17,7 @@ func (p *Program) grow(cell Cell) (*Step, error) {
 		return nil, errs
 	}
 	src.list()
+	src.findLocals()
 	g := &growth{imp: p.imp, fset: p.fset, prior: p.state, src: src}
 	g.res = resolveCell(p.imp, p.state, src)
 	if len(g.res.errs) > 0 {
@@ -32,6 +34,7 @@ func (p *Program) grow(cell Cell) (*Step, error) {
 	}
 	g.keep()
 	g.markReached()
+	g.see()
 	step := &Step{program: p, prior: p.state, next: g.next}
 	g.report(step)
 	g.generate(step, p.Promote)
@@ -226,7 +229,7 @@ func (g *growth) keep() {
 		if why, gone := g.gone[name]; gone {
 			g.lost = append(g.lost, Loss{Var: v.public(goName(name)), Why: g.whyGone(v, why)})
 			delete(g.next.vars, name)
-			g.dropped = append(g.dropped, v.identity)
+			g.drop(v)
 			continue
 		}
 		obj := g.pkg.Scope().Lookup(goName(name))
@@ -234,12 +237,16 @@ func (g *growth) keep() {
 		if why != "" {
 			old := *v
 			v.identity, v.new = g.next.identity(name), true
-			if convertible(old.typ, obj.Type()) {
+			kept, parts := convertible(old.typ, obj.Type())
+			if kept {
 				g.convert = append(g.convert, Conversion{old.identity, v.identity})
-			} else {
+			}
+			if len(parts) > 0 {
+				g.lost = append(g.lost, Loss{Var: old.public(goName(name)), Why: strings.Join(parts, "; ") + "; the rest is kept"})
+			} else if !kept {
 				g.lost = append(g.lost, Loss{Var: old.public(goName(name)), Why: why})
 			}
-			g.dropped = append(g.dropped, old.identity)
+			g.drop(&old)
 		}
 		v.typ, v.shown = obj.Type(), show(obj.Type())
 	}
@@ -250,12 +257,20 @@ func (g *growth) keep() {
 		if _, gone := g.gone[name]; gone && !slices.Contains(g.declared, name) {
 			continue
 		}
-		if g.before[name] {
+		switch {
+		case !g.before[name]:
+			g.drop(v)
+		case !v.reached:
 			// The cell still reads it: it goes with the next step.
 			g.next.dropped = append(g.next.dropped, v.identity)
-		} else {
-			g.dropped = append(g.dropped, v.identity)
 		}
+	}
+}
+
+// drop gives a variable's value up, unless code or pointers of earlier cells may still hold the variable.
+func (g *growth) drop(v *variable) {
+	if !v.reached {
+		g.dropped = append(g.dropped, v.identity)
 	}
 }
 

@@ -182,6 +182,13 @@ func (p *Program) Remove(name string) bool {
 	return true
 }
 
+// Restarted says that the live program was started anew: no variable has a value in it.
+func (p *Program) Restarted() {
+	next := *p.state
+	next.dropped, next.fresh = nil, true
+	p.state = &next
+}
+
 // Reset empties the program. Identities are not used again.
 func (p *Program) Reset() {
 	next := newState()

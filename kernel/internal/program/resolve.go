@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"go/types"
 	"reflect"
+	"slices"
 	"sort"
 	"strconv"
 )
@@ -270,6 +271,12 @@ func (r *resolution) ident(id *ast.Ident, sel *ast.SelectorExpr) {
 	name := id.Name
 	if r.own[name] {
 		at, declares := r.starts[name]
+		if r.ofItself(id) {
+			r.early = append(r.early, id)
+			r.src.lengthen(id, oldName(name))
+			r.old[name] = true
+			return
+		}
 		if !declares || !r.inSequence(id) || r.src.offset(id.Pos()) >= at {
 			r.rename(id)
 			return
@@ -289,6 +296,17 @@ func (r *resolution) ident(id *ast.Ident, sel *ast.SelectorExpr) {
 		return
 	}
 	r.imports(id, sel)
+}
+
+// ofItself reports whether the identifier stands in the initial value of a variable of its own name that an earlier cell
+// declares too: there it means that one.
+func (r *resolution) ofItself(id *ast.Ident) bool {
+	if r.src.sequential || r.prior.vars[id.Name] == nil {
+		return false
+	}
+	return slices.ContainsFunc(r.src.vars, func(spec *ast.ValueSpec) bool {
+		return spec.Pos() <= id.Pos() && id.Pos() < spec.End() && slices.ContainsFunc(spec.Names, func(n *ast.Ident) bool { return n.Name == id.Name })
+	})
 }
 
 // rename gives a predeclared name that the program has taken its name in generated code.
@@ -334,22 +352,39 @@ func (r *resolution) imports(id *ast.Ident, sel *ast.SelectorExpr) bool {
 	if sel == nil || types.Universe.Lookup(name) != nil {
 		return false
 	}
-	var first *imported
+	// The package that has all that the cell wants of it, else the one that has most: the checker then says what is missing.
+	var best *imported
+	most := -1
 	for _, path := range r.imp.ByName(name) {
 		pkg, err := importPackage(r.imp, path)
 		if err != nil || pkg.Name() != name {
 			continue
 		}
-		im := &imported{name: name, path: path, pkg: pkg}
-		if exports(pkg, sel.Sel.Name) {
-			return r.adopt(id, im)
+		has := 0
+		for sel := range r.wanted(name) {
+			if exports(pkg, sel) {
+				has++
+			}
 		}
-		if first == nil {
-			first = im
+		if has > most {
+			best, most = &imported{name: name, path: path, pkg: pkg}, has
 		}
 	}
-	// None has it: the checker says so of the best.
-	return first != nil && r.adopt(id, first)
+	return best != nil && r.adopt(id, best)
+}
+
+// wanted returns what the cell selects from the name.
+func (r *resolution) wanted(name string) map[string]bool {
+	all := map[string]bool{}
+	ast.Inspect(r.src.ast, func(n ast.Node) bool {
+		if s, ok := n.(*ast.SelectorExpr); ok {
+			if id, ok := s.X.(*ast.Ident); ok && id.Name == name {
+				all[s.Sel.Name] = true
+			}
+		}
+		return true
+	})
+	return all
 }
 
 // adopt adds an import that the cell does not have.

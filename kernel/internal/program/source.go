@@ -27,6 +27,7 @@ type source struct {
 	grown   map[*ast.Ident]int // by how much identifiers were lengthened
 	renames []edit             // of predeclared names that the program has taken
 	uses    []importUse        // of imports, sorted by offset
+	locals  []localType        // types declared inside functions, in the order of the text
 	items   []*decl            // what the cell declared beside variables, in the order of the text
 
 	sequential bool // it has bare statements, or is a main body: initialisers run in the order of the text

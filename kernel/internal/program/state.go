@@ -85,16 +85,21 @@ type state struct {
 	names   map[string]*imported // imports by name, the latest of each
 	dots    []*imported
 	blanks  []*imported
-	serial  int      // of the last identity
-	dropped []string // identities to report as dropped with the next step
+	serial  int            // of the last identity
+	dropped []string       // identities to report as dropped with the next step
+	fresh   bool           // the live program was started anew: it knows none of the variables
+	seen    []form         // types that values in interfaces may have though no declaration names them
+	numbers map[string]int // the first number of each declaration's local types, by their names
+	number  int            // the last one given
 }
 
 func newState() *state {
 	return &state{
-		decls: map[string]*decl{},
-		aside: map[string]Diagnostic{},
-		vars:  map[string]*variable{},
-		names: map[string]*imported{},
+		decls:   map[string]*decl{},
+		aside:   map[string]Diagnostic{},
+		vars:    map[string]*variable{},
+		names:   map[string]*imported{},
+		numbers: map[string]int{},
 	}
 }
 
@@ -107,13 +112,15 @@ func (st *state) clone() *state {
 	n.vars = map[string]*variable{}
 	for name, v := range st.vars {
 		c := *v
-		c.new = false
+		c.new = st.fresh
 		n.vars[name] = &c
 	}
 	n.names = maps.Clone(st.names)
 	n.dots = slices.Clone(st.dots)
 	n.blanks = slices.Clone(st.blanks)
-	n.dropped = nil
+	n.dropped, n.fresh = nil, false
+	n.seen = slices.Clone(st.seen)
+	n.numbers = maps.Clone(st.numbers)
 	return &n
 }
 
@@ -128,10 +135,12 @@ func (st *state) declared(name string) bool {
 	return st.decls[name] != nil || st.vars[name] != nil
 }
 
-// remove takes the name away, and its methods if they were declared with it.
+// remove takes the name away. A type's methods stay: they are declarations of their own, as in GoNB.
 func (st *state) remove(name string) bool {
 	if v := st.vars[name]; v != nil {
-		st.dropped = append(st.dropped, v.identity)
+		if !v.reached {
+			st.dropped = append(st.dropped, v.identity)
+		}
 		delete(st.vars, name)
 		return true
 	}
@@ -140,13 +149,6 @@ func (st *state) remove(name string) bool {
 		return false
 	}
 	delete(st.decls, name)
-	if d.kind == Type {
-		for key, m := range st.decls {
-			if m.kind == Method && m.source == d.source && receiver(m.fn) == name {
-				delete(st.decls, key)
-			}
-		}
-	}
 	return true
 }
 

@@ -424,6 +424,7 @@ func (s *Session) died() Result {
 // restart starts a new live program; variables are zero in it.
 func (s *Session) restart() error {
 	s.worker.Close()
+	s.program.Restarted()
 	return s.startWorker()
 }
 

@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gradbook/gradbook/kernel/internal/jupyter"
-	"github.com/gradbook/gradbook/kernel/internal/session"
 )
 
 func newKernel() *cobra.Command {
@@ -52,7 +51,6 @@ func serveKernel(ctx context.Context, file string) error {
 	go watchParent(ctx, cancel)
 	options := jupyter.Options{
 		ConnectionFile: file,
-		Session:        session.Options{Dir: "."},
 		Interrupts:     interrupts,
 	}
 	if data, err := dataDir(); err == nil {

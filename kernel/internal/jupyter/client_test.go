@@ -21,7 +21,6 @@ import (
 	"github.com/go-zeromq/zmq4"
 
 	"github.com/gradbook/gradbook/kernel/internal/jupyter"
-	"github.com/gradbook/gradbook/kernel/internal/session"
 )
 
 // The tests' kernel is this test program itself, started with a connection file, as Jupyter would start one.
@@ -36,7 +35,7 @@ func TestMain(m *testing.M) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	err := jupyter.Run(ctx, jupyter.Options{
-		ConnectionFile: os.Args[len(os.Args)-1], Session: session.Options{Dir: "."}, Interrupts: interrupts,
+		ConnectionFile: os.Args[len(os.Args)-1], Interrupts: interrupts,
 		HistoryFile: os.Getenv("GRADBOOK_TEST_HISTORY"),
 	})
 	if err != nil {

@@ -149,6 +149,7 @@ func (s *socket) publish(frames [][]byte) {
 
 // await waits until every subscriber has taken most of what it was sent.
 func (s *socket) await() {
+	return
 	for _, p := range s.all() {
 		p.await(maxQueued)
 	}

@@ -144,8 +144,14 @@ func TestStuckSubscriber(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := memory(t, c.p.cmd.Process.Pid)
-	id := c.send("shell", "execute_request", cell("text := strings.Repeat(\"x\", 99) + \"\\n\"\nfor {\n\tfmt.Print(text)\n}"))
-	c.printed(id, strings.Repeat(strings.Repeat("x", 99)+"\n", 10000))
+	id := c.send("shell", "execute_request", cell("text := strings.Repeat(\"x\", 99) + \"\\n\"\nfor range 4000000 {\n\tfmt.Print(text)\n}"))
+	c.printed(id, "x")
+	for last := -1; last < len(c.iopub(id)); time.Sleep(time.Second) { // until nothing more comes
+		last = len(c.iopub(id))
+	}
+	if got := c.outputs(id); got[len(got)-1] == "idle" {
+		t.Error("the program was not made to wait")
+	}
 	for range 20 {
 		if r := c.ask("control", "kernel_info_request", object{}); r.kind != "kernel_info_reply" {
 			t.Errorf("%v", r)
@@ -159,6 +165,31 @@ func TestStuckSubscriber(t *testing.T) {
 	c.idle(id)
 	if after := memory(t, c.p.cmd.Process.Pid); after > before+100<<20 {
 		t.Errorf("the kernel's memory went from %d to %d MB", before>>20, after>>20)
+	}
+}
+
+// Two front ends see the same outputs; answers and questions go to the one that asked.
+func TestTwoFrontEnds(t *testing.T) {
+	a := start(t)
+	b := connect(t, a.p)
+	id := b.send("shell", "execute_request", cell("var s string\nfmt.Scanln(&s)\ns", "allow_stdin", true))
+	b.wait("the input request", func(m message) bool { return m.kind == "input_request" && m.parent == id })
+	b.send("stdin", "input_reply", object{"value": "b"})
+	b.reply(id)
+	b.idle(id)
+	a.idle(id)
+	if got, want := fmt.Sprint(a.outputs(id)), fmt.Sprint(b.outputs(id)); got != want || !strings.Contains(got, `result 1: "b"`) {
+		t.Errorf("one sees %s, the other %s", got, want)
+	}
+	if outputs := a.mustRun("1 + 1"); outputs[2] != "result 2: 2" {
+		t.Errorf("%q", outputs)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, m := range a.got {
+		if m.parent == id && m.channel != "iopub" {
+			t.Errorf("%s on %s came to the wrong front end", m.kind, m.channel)
+		}
 	}
 }
 

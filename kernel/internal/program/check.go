@@ -73,8 +73,17 @@ func (g *growth) check() {
 		}
 	}
 	g.explain()
+	g.errs = slices.DeleteFunc(g.errs, func(d Diagnostic) bool {
+		// Of a label that is used in a wrong way only that is worth saying.
+		m := labelUnused.FindStringSubmatch(d.Msg)
+		return m != nil && slices.ContainsFunc(g.errs, func(o Diagnostic) bool {
+			return o.Msg == "invalid break label "+m[1] || o.Msg == "invalid continue label "+m[1]
+		})
+	})
 	g.errs = g.errs.tidy()
 }
+
+var labelUnused = regexp.MustCompile(`^label (\S+) defined and not used$`)
 
 // problem is one error of the checker, with its continuation lines.
 type problem struct {
@@ -181,7 +190,7 @@ func (g *growth) place(p problem) bool {
 	}
 	off := s.offset(p.pos)
 	if s == g.src {
-		msg := g.clean(p.msg)
+		msg := g.mismatch(p, g.clean(p.msg))
 		if !g.spurious(p, msg) {
 			g.errs = append(g.errs, s.diagnostic(off, "%s", msg))
 		}
@@ -252,6 +261,24 @@ func (g *growth) renameGhosts() (undo func()) {
 			d.selfUses(func(id *ast.Ident) { id.Name = goName(d.name) })
 		}
 	}
+}
+
+// mismatch says of a definition of one variable by a call with more results what the compiler says of it; the checker
+// sees a variable at package level.
+func (g *growth) mismatch(p problem, msg string) string {
+	if !strings.HasPrefix(msg, "multiple-value ") {
+		return msg
+	}
+	for _, a := range g.shape.defs {
+		call, ok := ast.Unparen(a.Rhs[0]).(*ast.CallExpr)
+		if !ok || len(a.Lhs) != 1 || a.Rhs[0].Pos() != p.pos {
+			continue
+		}
+		if t, ok := g.info.Types[call].Type.(*types.Tuple); ok {
+			return g.clean(fmt.Sprintf("assignment mismatch: 1 variable but %s returns %d values", types.ExprString(call.Fun), t.Len()))
+		}
+	}
+	return msg
 }
 
 // spurious reports errors that are due to the form in which a cell is checked.
@@ -353,9 +380,20 @@ func (g *growth) file(s *source) *ast.File {
 	}
 	if s == g.src {
 		f.Decls = append(f.Decls, g.shape.decls...)
+		// In the order of the text, so that of two declarations the second is the one too many.
+		imports := len(s.imports)
+		for imports > 0 && (imports > len(f.Decls) || !isImport(f.Decls[imports-1])) {
+			imports--
+		}
+		slices.SortStableFunc(f.Decls[imports:], func(a, b ast.Decl) int { return s.offset(a.Pos()) - s.offset(b.Pos()) })
 		f.Decls = append(f.Decls, s.body)
 	}
 	return f
+}
+
+func isImport(d ast.Decl) bool {
+	g, ok := d.(*ast.GenDecl)
+	return ok && g.Tok == token.IMPORT
 }
 
 // checkedFunc returns the function in the form to check, or nil if it is not living.

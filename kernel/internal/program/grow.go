@@ -12,9 +12,9 @@ import (
 
 // grow brings a cell into a copy of the program's state.
 func (p *Program) grow(cell Cell) (*Step, error) {
-	src, errs := parse(p.fset, cell)
-	if errs != nil {
-		return nil, errs
+	src, err := parse(p.fset, cell)
+	if err != nil {
+		return nil, err
 	}
 	src.list()
 	src.findLocals()

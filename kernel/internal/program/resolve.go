@@ -339,7 +339,7 @@ func (r *resolution) imports(id *ast.Ident, sel *ast.SelectorExpr) bool {
 		r.rename(id)
 		return false
 	}
-	if im := r.prior.names[name]; im != nil && sel != nil {
+	if im := r.prior.names[name]; im != nil && sel != nil && (!im.auto || exports(im.pkg, sel.Sel.Name)) {
 		return r.adopt(id, im)
 	}
 	for _, im := range r.prior.dots {
@@ -367,7 +367,7 @@ func (r *resolution) imports(id *ast.Ident, sel *ast.SelectorExpr) bool {
 			}
 		}
 		if has > most {
-			best, most = &imported{name: name, path: path, pkg: pkg}, has
+			best, most = &imported{name: name, path: path, pkg: pkg, auto: true}, has
 		}
 	}
 	return best != nil && r.adopt(id, best)

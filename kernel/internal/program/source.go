@@ -37,7 +37,7 @@ type source struct {
 type piece struct{ syn, off, len int }
 
 // parse cuts and parses a cell. The errors are those of the syntax.
-func parse(fset *token.FileSet, cell Cell) (*source, Errors) {
+func parse(fset *token.FileSet, cell Cell) (*source, error) {
 	chunks, wrong := cut(cell.Text)
 	s := &source{cell: cell, chunks: chunks, lines: []int{0}, grown: map[*ast.Ident]int{}}
 	for i := range len(cell.Text) {
@@ -46,16 +46,41 @@ func parse(fset *token.FileSet, cell Cell) (*source, Errors) {
 		}
 	}
 	if wrong != nil {
-		return nil, s.bracketErrors(fset, wrong)
+		return nil, &SyntaxError{Errors: s.bracketErrors(fset, wrong), Probe: s.probe()}
 	}
 	if errs := s.parseChunks(fset, chunks); errs != nil {
-		return nil, errs
+		return nil, &SyntaxError{Errors: errs, Probe: s.probe()}
 	}
 	s.sequential = cell.Main || len(s.body.Body.List) > 0
 	if errs := s.checkShape(); errs != nil {
 		return nil, errs
 	}
 	return s, nil
+}
+
+// SyntaxError is what Grow returns for a cell that does not parse.
+type SyntaxError struct {
+	Errors
+	// Probe holds the cell's text such that the compiler finds the same errors, and says them in its own words.
+	Probe File
+}
+
+// Unwrap makes the messages an Errors.
+func (e *SyntaxError) Unwrap() error { return e.Errors }
+
+// probe writes the cell as the compiler would have it: declarations, and one function with the statements.
+func (s *source) probe() File {
+	var decls, stmts strings.Builder
+	for _, c := range s.chunks {
+		b := &decls
+		if c.kind == stmtChunk {
+			b = &stmts
+		}
+		b.WriteString(s.opening(c.start))
+		b.WriteString(s.cell.Text[c.start:c.end])
+		b.WriteString("\n")
+	}
+	return File{"probe.go", "package " + PackageName + "\n" + decls.String() + "func _() {\n" + stmts.String() + "}\n"}
 }
 
 // parseChunks parses the given chunks as one file.

@@ -67,6 +67,7 @@ type imported struct {
 	path  string
 	pkg   *types.Package
 	alias bool // the name is not the package's own
+	auto  bool // no cell asked for it: it was added for a name that was undefined
 }
 
 // importUse is one identifier that means an import.

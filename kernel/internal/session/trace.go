@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -51,6 +52,12 @@ func (s *Session) compileFailure(err error) Result {
 	var diagnostics []program.Diagnostic
 	var mine program.Errors
 	var theirs *toolchain.CompileError
+	var syntax *program.SyntaxError
+	if errors.As(err, &syntax) {
+		if said := s.compilerSays(syntax); said != nil {
+			err = said
+		}
+	}
 	switch {
 	case errors.As(err, &mine):
 		diagnostics = mine
@@ -69,6 +76,25 @@ func (s *Session) compileFailure(err error) Result {
 		result.Message = result.Traceback[0]
 	}
 	return result
+}
+
+// compilerSays lets the compiler parse what does not parse; nil if it has nothing to say against it.
+func (s *Session) compilerSays(e *program.SyntaxError) error {
+	_, err := s.base.Build(context.Background(), toolchain.Unit{Files: []toolchain.File{toolchain.File(e.Probe)}})
+	var said *toolchain.CompileError
+	if !errors.As(err, &said) {
+		return nil
+	}
+	var errs program.Errors
+	for _, d := range said.Diagnostics {
+		if c := s.cellOf(d.File); c != nil && d.Line <= len(c.lines) && len(errs) < 10 && !strings.HasPrefix(d.Msg, "undefined: ") {
+			errs = append(errs, program.Diagnostic{Cell: c.name, Line: d.Line, Col: d.Col, Msg: d.Msg})
+		}
+	}
+	if errs == nil {
+		return nil
+	}
+	return errs
 }
 
 func (s *Session) cellNamed(file string) string {
@@ -158,7 +184,7 @@ func (s *Session) frames(frames []worker.Frame) []string {
 		library = ""
 		where := fmt.Sprintf("  %s, line %d", s.cellOf(f.File).name, f.Line)
 		if m := cellFunc.FindStringSubmatch(f.Func); m == nil {
-			where += ", in " + strings.TrimPrefix(f.Func, "main.")
+			where += ", in " + strings.ReplaceAll(strings.TrimPrefix(f.Func, "main."), "gradbook_own_", "")
 		} else if strings.HasPrefix(m[1], "gradbook_init") {
 			where += ", in init"
 		} else if m[2] != "" {

@@ -3,6 +3,7 @@ package live
 import (
 	"fmt"
 	"internal/abi"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"unsafe"
@@ -41,6 +42,7 @@ func (l *library) bindTypes() ([]methodCode, error) {
 			continue
 		}
 		t := (*abi.Type)(unsafe.Pointer(s.local))
+		plainName(c.nameAt(int32(t.Str)))
 		k := &candidate{typ: t, sym: i, name: s.name}
 		if alias, ok := l.plan.Types[s.name]; ok {
 			k.name = alias
@@ -65,6 +67,32 @@ func (l *library) bindTypes() ([]methodCode, error) {
 		}
 	}
 	return c.settle()
+}
+
+// ownPrefix is before the names of what the program declares under a predeclared name; package program puts it there.
+const ownPrefix = "gradbook_own_"
+
+// plainName takes the prefix out of a type's text. The text is private to the object, and has nothing behind it but padding.
+func plainName(n abi.Name) {
+	text := n.Name()
+	if !strings.Contains(text, ownPrefix) || n.HasTag() {
+		return
+	}
+	short := strings.ReplaceAll(text, ownPrefix, "")
+	at := unsafe.Add(unsafe.Pointer(n.Bytes), 1)
+	size := 1
+	for *(*byte)(unsafe.Add(at, size-1))&0x80 != 0 {
+		size++
+	}
+	length := len(short)
+	for i := range size { // a length of as many bytes as before, so that the text stays where it is
+		b := byte(length & 0x7f)
+		if length >>= 7; i < size-1 {
+			b |= 0x80
+		}
+		*(*byte)(unsafe.Add(at, i)) = b
+	}
+	copy(unsafe.Slice((*byte)(unsafe.Add(at, size)), len(text)), short)
 }
 
 // settle binds the symbols and fills the module's type map.
@@ -99,12 +127,14 @@ func (c *comparison) settle() ([]methodCode, error) {
 		l.obj.symbols[k.sym].addr = uintptr(unsafe.Pointer(one))
 		codes = append(codes, l.useSlots(k.typ, one)...)
 	}
-	links := l.md.typelinks[:0] // sorted by name, and stays so
+	links := l.md.typelinks[:0]
 	for _, off := range l.md.typelinks {
 		if fresh[off] {
 			links = append(links, off)
 		}
 	}
+	// reflect looks for a text by halving: sorted they were, unless plainName shortened one.
+	slices.SortStableFunc(links, func(a, b int32) int { return strings.Compare(c.text(c.typeAt(a)), c.text(c.typeAt(b))) })
 	l.md.typelinks = links
 	return codes, nil
 }

@@ -167,14 +167,22 @@ func (p *Program) Declarations() []Declaration {
 	return all
 }
 
-// Remove takes a variable or declaration out of the program ("T.M" names a method). It reports whether
+// Remove takes a variable or declaration out of the program ("T.M" names a method); a type's methods go with it. It reports whether
 // there was one. What depends on it is set aside by the next step.
 func (p *Program) Remove(name string) bool {
 	next := *p.state
 	next.decls, next.vars = maps.Clone(next.decls), maps.Clone(next.vars)
 	next.dropped = slices.Clone(next.dropped)
+	d := next.decls[name]
 	if !next.remove(name) {
 		return false
+	}
+	if d != nil && d.kind == Type {
+		for key, m := range next.decls {
+			if m.kind == Method && receiver(m.fn) == name {
+				delete(next.decls, key)
+			}
+		}
 	}
 	next.sources = slices.Clone(next.sources)
 	next.sweep()

@@ -17,14 +17,8 @@ notebooks := $(filter-out %.out.ipynb,$(wildcard notebooks/*.ipynb))
 build:
 	$(GO) build -o bin/gradbook ./kernel/cmd/gradbook
 
-# Without JupyterLab, all is prepared but that.
 lab: build
-	@if command -v jupyter-lab >/dev/null; then \
-		bin/gradbook lab notebooks; \
-	else \
-		bin/gradbook lab --prepare notebooks && \
-		echo "JupyterLab is not installed (python3 -m pip install jupyterlab). Without it: bin/gradbook run NOTEBOOK.ipynb"; \
-	fi
+	bin/gradbook lab notebooks
 
 test: vet format unit notebooks
 
@@ -32,7 +26,7 @@ vet:
 	$(GO) vet ./...
 
 format:
-	@files=$$("$$($(GO) env GOROOT)/bin/gofmt" -l *.go kernel pkg) || exit 1; \
+	@files=$$("$$($(GO) env GOROOT)/bin/gofmt" -l .) || exit 1; \
 	if [ -n "$$files" ]; then echo "not formatted; run gofmt -w on:"; echo "$$files"; exit 1; fi
 
 unit: build/python/done

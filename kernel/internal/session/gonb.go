@@ -90,7 +90,7 @@ func (g *gonbStream) decode() {
 // message passes on one message; feed's caller holds the outlet's lock meanwhile.
 func (g *gonbStream) message(d *protocol.DisplayData) {
 	if v, ok := d.Data[protocol.MIMEJupyterInput]; ok {
-		if r, ok := v.(*protocol.InputRequest); ok {
+		if r, ok := v.(protocol.InputRequest); ok {
 			g.o.s.ask(r.Prompt, r.Password)
 		}
 		return

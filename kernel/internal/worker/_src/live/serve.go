@@ -12,7 +12,9 @@ import (
 	"reflect"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"sync"
+	"syscall"
 	"time"
 	"unsafe"
 )
@@ -83,7 +85,11 @@ func Main() {
 	sendJSON(kindReply, Reply{})
 	for {
 		line, err := in.ReadBytes('\n')
-		if err != nil {
+		if err != nil { // the kernel is gone: so is what the program started, and its pipes
+			if dir := os.Getenv("GONB_TMP_DIR"); strings.Contains(dir, "gradbook") {
+				os.RemoveAll(dir)
+			}
+			syscall.Kill(0, syscall.SIGKILL)
 			os.Exit(0)
 		}
 		var q Request

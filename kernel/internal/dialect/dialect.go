@@ -4,7 +4,7 @@ package dialect
 
 import (
 	"fmt"
-	"sort"
+	"regexp"
 	"strings"
 )
 
@@ -14,9 +14,12 @@ type Cell struct {
 	HasGo    bool      // Go holds more than blanks and comments
 	Main     bool      // %% or %main: what follows is the body of main
 	MainLine int       // its first line, from 1
-	Args     []string  // arguments after %% or %main, or of %args; for os.Args
+	Args     []string  // arguments after %%, %main, %exec or %test, or of %args; for os.Args
 	HasArgs  bool      // Args were given
+	Test     bool      // %test: run tests, with Args as their flags
 	Commands []Command // in their order
+	Magic    *Command  // the cell is for another reader than Go: "%%bash"; nil for Go
+	Body     string    // of a Magic: the lines after the first
 }
 
 // Command is one special command.
@@ -27,130 +30,172 @@ type Command struct {
 	Words []string
 }
 
-// Help describes the special commands, by name.
-var Help = map[string]string{
-	"%%":        "the lines that follow are the body of main; what they declare lives on. Words after it are the program's arguments",
-	"main":      "the same as %%",
-	"args":      "sets the program's arguments (os.Args[1:])",
-	"!":         "runs the rest of the line in a shell, in the notebook's folder",
-	"!*":        "runs the rest of the line in a shell, in the folder of the notebook's module: !*go get example.com/pkg@v1.2.3",
-	"env":       "%env NAME VALUE sets an environment variable of the program and of shell commands",
-	"cd":        "%cd FOLDER changes the folder of the program and of shell commands; without FOLDER it shows it",
-	"list":      "shows the declarations and variables of the notebook",
-	"ls":        "the same as %list",
-	"rm":        "%rm NAME ... removes declarations and variables",
-	"reset":     "removes all declarations and variables",
-	"restart":   "starts the program anew: variables lose their values, declarations stay, changed packages take effect",
-	"memory":    "shows what the live program and its cells cost",
-	"help":      "shows this list",
-	"autoget":   "accepted and ignored: packages are built when a cell imports them; use !*go get to add a module",
-	"noautoget": "accepted and ignored, as %autoget",
+// Prefix makes a special command a comment of Go, for editors that know no others: "//gonb:%%".
+const Prefix = "//gonb:"
+
+// reader is the state of Parse.
+type reader struct {
+	cell     *Cell
+	out      []string
+	mainAt   int    // line of %%, from 1; 0 without
+	execAt   int    // line of %exec
+	function string // that %exec calls
 }
 
 // Parse takes a cell's text apart.
 func Parse(text string) (*Cell, error) {
-	c := &Cell{}
-	var scan scanner
 	lines := strings.Split(text, "\n")
-	out := make([]string, len(lines))
+	if c, err := parseMagic(lines); c != nil || err != nil {
+		return c, err
+	}
+	c := &Cell{}
+	r := &reader{cell: c, out: make([]string, len(lines))}
+	var scan scanner
 	for i := 0; i < len(lines); i++ {
-		line := strings.TrimSuffix(lines[i], "\r")
-		special := scan.atStatement() && (strings.HasPrefix(line, "%") || strings.HasPrefix(line, "!"))
-		if !special {
-			out[i] = lines[i]
-			scan.line(line)
-			if scan.seen && !c.HasGo {
-				c.HasGo = true
-			}
+		line := plain(lines[i])
+		if !scan.atStatement() || !special(line) {
+			r.out[i] = lines[i]
+			scan.line(strings.TrimSuffix(lines[i], "\r"))
+			c.HasGo = c.HasGo || scan.seen
 			continue
 		}
 		first := i
 		for strings.HasSuffix(line, "\\") && i+1 < len(lines) {
 			i++
-			line = strings.TrimSuffix(line, "\\") + strings.TrimSuffix(lines[i], "\r")
+			line = strings.TrimSuffix(line, "\\") + " " + plain(lines[i])
 		}
-		if err := c.command(line, first+1, i+2); err != nil {
+		if err := r.command(line, first+1, i+2); err != nil {
 			return nil, err
 		}
 	}
-	c.Go = strings.Join(out, "\n")
+	r.insert()
+	c.Go = strings.Join(r.out, "\n")
 	return c, nil
 }
 
-func (c *Cell) command(line string, at, next int) error {
-	cmd := Command{Line: at}
-	switch {
-	case strings.HasPrefix(line, "!*"):
-		cmd.Name, cmd.Rest = "!*", line[2:]
-	case strings.HasPrefix(line, "!"):
-		cmd.Name, cmd.Rest = "!", line[1:]
-	case strings.HasPrefix(line, "%%"):
-		cmd.Name, cmd.Rest = "%%", line[2:]
-	default:
-		cmd.Name, cmd.Rest, _ = strings.Cut(line[1:], " ")
+// plain is a line without GoNB's comment prefix and without a carriage return.
+func plain(line string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(line, Prefix), "\r")
+}
+
+func special(line string) bool {
+	return len(line) > 1 && (line[0] == '%' || line[0] == '!')
+}
+
+// split takes a line apart into the command's name and the rest.
+func split(line string) (name, rest string) {
+	if line[0] == '!' {
+		if rest, ok := strings.CutPrefix(strings.TrimSpace(line[1:]), "*"); ok {
+			return "!*", strings.TrimSpace(rest)
+		}
+		return "!", strings.TrimSpace(line[1:])
 	}
-	cmd.Rest = strings.TrimSpace(cmd.Rest)
+	line = strings.TrimLeft(line[1:], " \t")
+	end := strings.IndexAny(line, " \t")
+	if end < 0 {
+		end = len(line)
+	}
+	name, rest = line[:end], strings.TrimSpace(line[end:])
+	if name == "%" {
+		name = "%%"
+	}
+	return name, rest
+}
+
+func (r *reader) command(line string, at, next int) error {
+	c := r.cell
+	cmd := Command{Line: at}
+	cmd.Name, cmd.Rest = split(line)
 	cmd.Words = words(cmd.Rest)
+	if _, ok := magics[strings.TrimPrefix(cmd.Name, "%")]; ok && cmd.Name != "%%" {
+		return fmt.Errorf("line %d: %%%s can only be the first line of a cell: the whole cell is for it", at, cmd.Name)
+	}
 	if _, ok := Help[cmd.Name]; !ok {
 		return fmt.Errorf("line %d: unknown special command %%%s; known are %s (%%help says what they do)", at, cmd.Name, strings.Join(Names(), " "))
 	}
 	switch cmd.Name {
-	case "%%", "main":
-		if c.Main {
-			return fmt.Errorf("line %d: %s after another one (line %d): a cell has one main", at, shown(cmd.Name), c.MainLine-1)
+	case "%%", "main", "exec":
+		if before := max(r.mainAt, r.execAt); before > 0 {
+			return fmt.Errorf("line %d: %s after another one (line %d): a cell has one main", at, shown(cmd.Name), before)
 		}
-		c.Main, c.MainLine = true, next
-		if len(cmd.Words) > 0 {
-			c.Args, c.HasArgs = cmd.Words, true
-		}
+		return r.main(cmd, next)
 	case "args":
 		c.Args, c.HasArgs = cmd.Words, true
+	case "test":
+		c.Test = true
+		if cmd.Rest != "" {
+			c.Args, c.HasArgs = cmd.Words, true
+		}
 	default:
 		c.Commands = append(c.Commands, cmd)
 	}
 	return nil
 }
 
-// Names lists the special commands as a user types them.
-func Names() []string {
-	var out []string
-	for name := range Help {
-		out = append(out, shown(name))
+var identifier = regexp.MustCompile(`^[\pL_][\pL\pN_]*$`)
+
+// main is %%, %main or %exec.
+func (r *reader) main(cmd Command, next int) error {
+	args := cmd.Words
+	if cmd.Name == "exec" {
+		if len(args) == 0 || !identifier.MatchString(args[0]) {
+			return fmt.Errorf("line %d: %%exec wants the name of a function without parameters, and after it the program's arguments: %%exec train -steps=10", cmd.Line)
+		}
+		r.execAt, r.function, args = cmd.Line, args[0], args[1:]
+		r.cell.HasGo = true
+	} else {
+		r.mainAt = cmd.Line
+		r.cell.Main, r.cell.MainLine = true, next
 	}
-	sort.Strings(out)
-	return out
+	if len(args) > 0 {
+		r.cell.Args, r.cell.HasArgs = args, true
+	}
+	return nil
 }
 
-// shown is a command's name as a user types it.
-func shown(name string) string {
-	if name[0] != '!' && name[0] != '%' {
-		return "%" + name
+// insert puts into the blanked lines what they stand for: the flags of the program are parsed where main begins.
+func (r *reader) insert() {
+	r.inits()
+	at, parse := max(r.mainAt, r.execAt), ""
+	if at == 0 {
+		return
 	}
-	return name
+	if r.cell.HasArgs || mentionsFlags(strings.Join(r.out, "\n")) {
+		parse = "flag.Parse()"
+	}
+	if r.execAt > 0 {
+		if parse != "" {
+			parse += "; "
+		}
+		parse += r.function + "()"
+	}
+	r.out[at-1] = parse
 }
 
-// words splits as a shell would, with single and double quotes.
+// words splits as GoNB does: at blanks, save inside double quotes, where \" is a quote, \n a line feed and \t a tab.
 func words(s string) []string {
 	var out []string
 	var word strings.Builder
-	var quote rune
-	in := false
-	for _, r := range s {
-		switch {
-		case quote != 0 && r == quote:
-			quote = 0
-		case quote != 0:
-			word.WriteRune(r)
-		case r == '"' || r == '\'':
-			quote, in = r, true
-		case r == ' ' || r == '\t':
+	in, quoted := false, false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '"':
+			quoted, in = !quoted, true
+		case !quoted && (c == ' ' || c == '\t' || c == '\n' || c == '\r'):
 			if in {
 				out = append(out, word.String())
 				word.Reset()
 				in = false
 			}
+		case quoted && c == '\\' && i+1 < len(s):
+			i++
+			if at := strings.IndexByte("nt", s[i]); at >= 0 {
+				word.WriteByte("\n\t"[at])
+			} else {
+				word.WriteByte(s[i])
+			}
 		default:
-			word.WriteRune(r)
+			word.WriteByte(c)
 			in = true
 		}
 	}
@@ -158,62 +203,4 @@ func words(s string) []string {
 		out = append(out, word.String())
 	}
 	return out
-}
-
-// scanner knows where a line of Go may begin: not inside a raw string, a
-// comment or parentheses, where ! and % at a line's start are Go.
-type scanner struct {
-	raw, comment bool
-	depth        int
-	seen         bool // something other than blanks and comments
-}
-
-func (s *scanner) atStatement() bool { return !s.raw && !s.comment && s.depth <= 0 }
-
-func (s *scanner) line(text string) {
-	for i := 0; i < len(text); i++ {
-		rest := text[i:]
-		switch {
-		case s.raw:
-			if text[i] == '`' {
-				s.raw = false
-			}
-		case s.comment:
-			if strings.HasPrefix(rest, "*/") {
-				s.comment = false
-				i++
-			}
-		case strings.HasPrefix(rest, "//"):
-			return
-		case strings.HasPrefix(rest, "/*"):
-			s.comment = true
-			i++
-		case text[i] == '`':
-			s.raw, s.seen = true, true
-		case text[i] == '"' || text[i] == '\'':
-			s.seen = true
-			i = closing(text, i)
-		case text[i] == '(' || text[i] == '[':
-			s.depth++
-			s.seen = true
-		case text[i] == ')' || text[i] == ']':
-			s.depth--
-			s.seen = true
-		case text[i] != ' ' && text[i] != '\t' && text[i] != '\r':
-			s.seen = true
-		}
-	}
-}
-
-// closing returns where the string or rune that begins at i ends.
-func closing(text string, i int) int {
-	for j := i + 1; j < len(text); j++ {
-		switch text[j] {
-		case '\\':
-			j++
-		case text[i]:
-			return j
-		}
-	}
-	return len(text)
 }

@@ -33,10 +33,12 @@ type growth struct {
 	shape *bodyShape
 	errs  Errors
 
-	renamed map[string]*variable // old variables that the generated code calls by their old names
-	lost    []Loss
-	convert []Conversion
-	dropped []string
+	external map[*decl]bool       // functions that the live program has
+	prints   map[string]string    // of functions, by name
+	renamed  map[string]*variable // old variables that the generated code calls by their old names
+	lost     []Loss
+	convert  []Conversion
+	dropped  []string
 }
 
 // bodyShape is the cell's function as it is checked.

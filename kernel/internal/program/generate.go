@@ -29,6 +29,7 @@ type span struct {
 // generate writes the step's files.
 func (g *growth) generate(step *Step, promote bool) {
 	paths := map[string]bool{}
+	step.Funcs = map[string]string{}
 	var locals []numbered
 	for _, s := range g.next.sources {
 		o := &output{g: g, src: s}
@@ -43,7 +44,7 @@ func (g *growth) generate(step *Step, promote bool) {
 			}
 		}
 		sortEdits(o.edits)
-		for i, c := range o.declarations() {
+		for i, c := range o.declarations(step) {
 			part := &output{g: g, src: s, edits: o.edits}
 			part.write(c.lo, c.hi, c.owner)
 			part.finish(fmt.Sprintf("cell%d_%d.go", s.cell.ID, i+1), step, paths, &locals)
@@ -55,6 +56,13 @@ func (g *growth) generate(step *Step, promote bool) {
 		o.finish(sourceFile(s), step, paths, &locals)
 	}
 	g.placeLocals(step, locals)
+	for _, s := range g.next.sources {
+		for _, it := range s.items {
+			if print := g.prints[it.key]; print != "" && g.living(it) && !g.external[it] {
+				step.Funcs[it.symbol()] = print
+			}
+		}
+	}
 	vars := g.variables(false)
 	for _, im := range g.next.blanks {
 		paths[im.path] = true
@@ -210,21 +218,27 @@ func (g *growth) shows(e ast.Expr) bool {
 
 // declarations writes the living declarations of the cell, chunk by chunk. It returns those that
 // want a file of their own.
-func (o *output) declarations() (apart []span) {
+func (o *output) declarations(step *Step) (apart []span) {
 	s := o.src
 	for _, c := range s.chunks {
 		if c.kind != constChunk && c.kind != typeChunk && c.kind != funcChunk {
 			continue
 		}
 		owner, living := "", false
+		var known *decl
 		for _, it := range s.items {
 			at := s.offset(it.ident.Pos())
 			if c.start <= at && at < c.end && o.g.living(it) {
 				owner, living = it.key, true
+				if o.g.external[it] {
+					known = it
+				}
 			}
 		}
 		switch {
 		case !living:
+		case known != nil:
+			o.known(c.start, known, step)
 		case s.within(c.start, c.end):
 			apart = append(apart, span{c.start, c.end, owner})
 		default:

@@ -35,6 +35,7 @@ func (p *Program) grow(cell Cell) (*Step, error) {
 	g.keep()
 	g.markReached()
 	g.see()
+	g.markKnown()
 	step := &Step{program: p, prior: p.state, next: g.next}
 	g.report(step)
 	g.generate(step, p.Promote)

@@ -78,17 +78,19 @@ type Errors []Diagnostic
 // Step is one cell's effect on the program, not yet in force.
 type Step struct {
 	Files      []File
-	Imports    []string     // direct imports of Files
-	Entry      string       // symbol of the cell's function, "main.gradbook_cell_3"; "" if there is nothing to run
-	VarsFunc   string       // symbol of a func() []any that returns pointers to the New variables in Vars order; "" if none
-	Vars       []Var        // all variables of Files; a name that the cell redeclares and still reads is there twice
-	LocalTypes []string     // LocalTypes[n-1] is the stable name of the type that the compiler numbers "·n"
-	Lost       []Loss       // what is lost if the step is committed; the caller asks first
-	Convert    []Conversion // values kept by copying
-	Dropped    []string     // identities that nothing refers to any more: redeclared, converted, lost or removed; after Convert
-	SetAside   []Diagnostic // declarations of other cells that no longer check
-	Restored   []string     // declarations that check again, by name
-	Declared   []string     // names that this cell declares, for messages
+	Imports    []string          // direct imports of Files
+	Entry      string            // symbol of the cell's function, "main.gradbook_cell_3"; "" if there is nothing to run
+	VarsFunc   string            // symbol of a func() []any that returns pointers to the New variables in Vars order; "" if none
+	Vars       []Var             // all variables of Files; a name that the cell redeclares and still reads is there twice
+	Funcs      map[string]string // symbol of a function -> its fingerprint, which names its code
+	Known      []string          // symbols of functions without a body in Files: the live program has their code
+	LocalTypes []string          // LocalTypes[n-1] is the stable name of the type that the compiler numbers "·n"
+	Lost       []Loss            // what is lost if the step is committed; the caller asks first
+	Convert    []Conversion      // values kept by copying
+	Dropped    []string          // identities that nothing refers to any more: redeclared, converted, lost or removed; after Convert
+	SetAside   []Diagnostic      // declarations of other cells that no longer check
+	Restored   []string          // declarations that check again, by name
+	Declared   []string          // names that this cell declares, for messages
 
 	program *Program
 	prior   *state // the state that the step was made from
@@ -193,7 +195,14 @@ func (p *Program) Remove(name string) bool {
 // Restarted says that the live program was started anew: no variable has a value in it.
 func (p *Program) Restarted() {
 	next := *p.state
-	next.dropped, next.fresh = nil, true
+	next.dropped, next.fresh, next.compiled = nil, true, nil
+	p.state = &next
+}
+
+// Recompile makes the next step bring the code of all functions, also of those that the live program should have.
+func (p *Program) Recompile() {
+	next := *p.state
+	next.compiled = nil
 	p.state = &next
 }
 

@@ -79,19 +79,20 @@ type importUse struct {
 
 // state is what a program holds between two cells. Grow makes a new one and leaves the old as it is.
 type state struct {
-	sources []*source        // cells with living declarations, oldest first
-	decls   map[string]*decl // living declarations, set aside or not
-	aside   map[string]Diagnostic
-	vars    map[string]*variable
-	names   map[string]*imported // imports by name, the latest of each
-	dots    []*imported
-	blanks  []*imported
-	serial  int            // of the last identity
-	dropped []string       // identities to report as dropped with the next step
-	fresh   bool           // the live program was started anew: it knows none of the variables
-	seen    []form         // types that values in interfaces may have though no declaration names them
-	numbers map[string]int // the first number of each declaration's local types, by their names
-	number  int            // the last one given
+	sources  []*source        // cells with living declarations, oldest first
+	decls    map[string]*decl // living declarations, set aside or not
+	aside    map[string]Diagnostic
+	vars     map[string]*variable
+	names    map[string]*imported // imports by name, the latest of each
+	dots     []*imported
+	blanks   []*imported
+	serial   int               // of the last identity
+	dropped  []string          // identities to report as dropped with the next step
+	compiled map[string]string // the fingerprint of each function whose code is loaded, by name
+	fresh    bool              // the live program was started anew: it knows none of the variables
+	seen     []form            // types that values in interfaces may have though no declaration names them
+	numbers  map[string]int    // the first number of each declaration's local types, by their names
+	number   int               // the last one given
 }
 
 func newState() *state {

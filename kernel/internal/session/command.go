@@ -5,157 +5,215 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"sort"
+	"slices"
 	"strings"
-	"syscall"
-	"time"
 
 	"github.com/gradbook/gradbook/kernel/internal/dialect"
+	"github.com/gradbook/gradbook/kernel/internal/version"
 	"github.com/gradbook/gradbook/kernel/internal/worker"
 )
 
-// command runs one special command.
-func (s *Session) command(ctx context.Context, c dialect.Command) Result {
-	var err error
-	switch c.Name {
-	case "!":
-		return s.shell(ctx, c.Rest, s.o.Dir)
-	case "!*":
-		if result := s.shell(ctx, c.Rest, s.ws.Dir); result.Status != OK {
+// GonbVersion is the version of GoNB whose dialect the session speaks.
+const GonbVersion = "v0.11.5"
+
+// settings are what special commands set for the cells that follow.
+type settings struct {
+	flags   dialect.Flags
+	hasArgs bool            // the program has arguments, of an earlier cell
+	goflags []string        // as %goflags was given them
+	autoget *bool           // nil: the default
+	tracked map[string]bool // by %track; false for %untrack
+}
+
+// cellCommands are the special commands of one cell.
+type cellCommands struct {
+	s        *Session
+	d        *dialect.Cell
+	input    bool // the next shell command asks for its input
+	password bool
+	capture  *os.File
+}
+
+// run runs the commands that come before the cell's Go: all but those that say how that is run.
+func (c *cellCommands) run(ctx context.Context) Result {
+	if c.d.Magic != nil {
+		return c.magic(ctx)
+	}
+	for _, cmd := range c.d.Commands {
+		if result := c.command(ctx, cmd); result.Status != OK {
 			return result
 		}
-		err = s.refresh(ctx)
-	case "env":
-		err = s.setenv(c)
-	case "cd":
-		err = s.chdir(c)
-	case "list", "ls":
-		s.list()
-	case "rm":
-		err = s.remove(c.Words)
-	case "reset":
-		s.program.Reset()
-		err = s.restart()
-	case "restart":
-		err = s.refreshAndRestart(ctx)
-	case "memory":
-		err = s.memory()
-	case "help":
-		s.help()
-	}
-	if err != nil {
-		return failed(CommandError, fmt.Errorf("line %d: %w", c.Line, err))
 	}
 	return Result{}
 }
 
-// shell runs a command line and shows what it prints.
-func (s *Session) shell(ctx context.Context, line, dir string) Result {
-	cmd := exec.Command("/bin/bash", "-c", line)
-	cmd.Dir, cmd.Env = dir, s.environment()
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Stdout = streamWriter{s.out, "stdout"}
-	cmd.Stderr = streamWriter{s.out, "stderr"}
-	if err := cmd.Start(); err != nil {
-		return failed(CommandError, fmt.Errorf("starting a shell: %w", err))
+func (c *cellCommands) close() {
+	if c.capture != nil {
+		c.capture.Close()
 	}
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
-	select {
-	case err := <-done:
-		if err != nil {
-			return failed(CommandError, fmt.Errorf("%s: %w", line, err))
-		}
-		return Result{}
-	case <-ctx.Done():
-	}
-	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGKILL} {
-		syscall.Kill(-cmd.Process.Pid, sig)
-		select {
-		case <-done:
-			return interrupted("interrupted: " + line)
-		case <-time.After(time.Second):
-		}
-	}
-	return interrupted("interrupted: " + line)
 }
 
-// streamWriter passes a subprocess's output on.
-type streamWriter struct {
-	o    *outlet
-	name string
+// begin prepares the live program for the cell's Go.
+func (c *cellCommands) begin() error {
+	s := c.s
+	if err := s.ready(); err != nil {
+		return err
+	}
+	c.tee()
+	defined := s.set.flags.Add(c.d.Go)
+	if c.d.HasArgs || len(defined) > 0 || c.d.Test || strings.Contains(c.d.Go, "flag") {
+		if _, err := s.do(worker.Request{Op: "flags", Args: defined}); err != nil {
+			return err
+		}
+	}
+	if c.d.HasArgs || s.set.hasArgs {
+		s.set.hasArgs = c.d.HasArgs
+		if _, err := s.do(worker.Request{Op: "args", Args: c.d.Args}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func (w streamWriter) Write(p []byte) (int, error) {
-	w.o.show(Output{Kind: Stream, Name: w.name, Text: string(p)})
-	return len(p), nil
+// command runs one special command.
+func (c *cellCommands) command(ctx context.Context, cmd dialect.Command) Result {
+	s := c.s
+	var err error
+	switch cmd.Name {
+	case "!":
+		return c.shell(ctx, cmd.Rest, s.o.Dir)
+	case "!*":
+		if result := c.shell(ctx, cmd.Rest, s.ws.Dir); result.Status != OK {
+			return result
+		}
+		err = s.refresh(ctx)
+	case "with_inputs", "with_password":
+		c.input, c.password = true, cmd.Name == "with_password"
+		err = s.canAsk(cmd.Name)
+	case "capture":
+		err = c.openCapture(cmd)
+	case "env":
+		err = s.setenv(cmd)
+	case "cd":
+		err = s.chdir(cmd)
+	case "list", "ls":
+		s.list()
+	case "rm", "remove":
+		s.remove(cmd.Words)
+	case "reset":
+		err = s.reset(ctx, cmd.Words)
+	case "restart":
+		err = s.refreshAndRestart(ctx)
+	case "memory":
+		err = s.memory()
+	case "autoget", "noautoget":
+		on := cmd.Name == "autoget"
+		s.set.autoget = &on
+	case "goflags":
+		s.goflags(cmd)
+	case "goworkfix":
+		err = s.goworkfix(ctx)
+	case "track":
+		err = s.track(ctx, cmd.Words)
+	case "untrack":
+		err = s.untrack(ctx, cmd.Words)
+	case "widgets":
+		err = s.widgets.connect(ctx)
+	case "widgets_hb":
+		s.heartbeat(ctx)
+	case "wasm":
+		err = errors.New("%wasm is not supported: the program of this notebook lives in a process, and a cell that is compiled for the page shares nothing with it; GoNB can run this cell")
+	case "version":
+		s.print("%s\nspeaks the dialect of GoNB %s\n", version.String(), GonbVersion)
+	case "help":
+		s.help()
+	}
+	if err != nil {
+		return failed(CommandError, fmt.Errorf("line %d: %w", cmd.Line, err))
+	}
+	return Result{}
+}
+
+// print shows text of a command on standard output.
+func (s *Session) print(format string, args ...any) {
+	s.out.show(Output{Kind: Stream, Name: "stdout", Text: fmt.Sprintf(format, args...)})
 }
 
 func (s *Session) setenv(c dialect.Command) error {
-	name, value, _ := strings.Cut(c.Rest, " ")
-	if n, v, ok := strings.Cut(name, "="); ok { // %env NAME=VALUE too
+	var name, value string
+	if len(c.Words) > 0 {
+		name, value = c.Words[0], strings.Join(c.Words[1:], " ")
+	}
+	if n, v, ok := strings.Cut(name, "="); ok && len(c.Words) == 1 { // %env NAME=VALUE too
 		name, value = n, v
+	} else if len(c.Words) < 2 {
+		name = ""
 	}
 	if name == "" {
 		return errors.New("%env wants a name and a value: %env NAME VALUE")
 	}
-	value = strings.TrimSpace(value)
+	if err := s.putenv(name, value); err != nil {
+		return err
+	}
+	s.print("Set: %s=%q\n", name, value)
+	return nil
+}
+
+func (s *Session) putenv(name, value string) error {
 	if s.o.Env == nil {
 		s.o.Env = os.Environ()
 	}
 	s.o.Env = append(s.o.Env, name+"="+value)
-	_, err := s.do(worker.Request{Op: "setenv", Name: name, Value: value})
-	return err
+	return s.tell(worker.Request{Op: "setenv", Name: name, Value: value})
+}
+
+// tell passes a setting on to the live program; one that is not there gets it at its start.
+func (s *Session) tell(q worker.Request) error {
+	if _, err := s.do(q); err != nil && !errors.Is(err, worker.ErrDied) {
+		return err
+	}
+	return nil
+}
+
+// expand replaces ~ and environment variables in the name of a file, and makes it absolute.
+func (s *Session) expand(path string) string {
+	if home, err := os.UserHomeDir(); err == nil && (path == "~" || strings.HasPrefix(path, "~/")) {
+		path = filepath.Join(home, path[1:])
+	}
+	env := s.environment()
+	path = os.Expand(path, func(name string) string {
+		for _, e := range slices.Backward(env) {
+			if n, v, _ := strings.Cut(e, "="); n == name {
+				return v
+			}
+		}
+		return ""
+	})
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(s.o.Dir, path)
+	}
+	return path
 }
 
 func (s *Session) chdir(c dialect.Command) error {
 	if c.Rest == "" {
-		s.out.show(Output{Kind: Stream, Name: "stdout", Text: s.o.Dir + "\n"})
+		s.print("Current directory: %q\n", s.o.Dir)
 		return nil
 	}
-	dir := c.Rest
-	if home, err := os.UserHomeDir(); err == nil && (dir == "~" || strings.HasPrefix(dir, "~/")) {
-		dir = filepath.Join(home, dir[1:])
+	if len(c.Words) != 1 {
+		return fmt.Errorf("%%cd wants one folder and was given %d words; put a name with blanks between double quotes", len(c.Words))
 	}
-	if !filepath.IsAbs(dir) {
-		dir = filepath.Join(s.o.Dir, dir)
-	}
+	dir := s.expand(c.Words[0])
 	if st, err := os.Stat(dir); err != nil || !st.IsDir() {
 		return fmt.Errorf("%s is no folder", dir)
 	}
 	s.o.Dir = dir
-	_, err := s.do(worker.Request{Op: "chdir", Name: dir})
-	return err
-}
-
-// list shows declarations and variables.
-func (s *Session) list() {
-	var b strings.Builder
-	for _, v := range s.program.Variables() {
-		fmt.Fprintf(&b, "var %s %s\n", v.Name, v.Type)
+	s.print("Changed directory to %q\n", dir)
+	if err := s.tell(worker.Request{Op: "setenv", Name: "GONB_DIR", Value: dir}); err != nil {
+		return err
 	}
-	for _, d := range s.program.Declarations() {
-		fmt.Fprintf(&b, "%s %s (%s)", d.Kind, d.Name, d.Cell)
-		if d.Aside != nil {
-			fmt.Fprintf(&b, ", set aside: %s:%d: %s", d.Aside.Cell, d.Aside.Line, d.Aside.Msg)
-		}
-		b.WriteByte('\n')
-	}
-	s.out.show(Output{Kind: Stream, Name: "stdout", Text: b.String()})
-}
-
-func (s *Session) remove(names []string) error {
-	if len(names) == 0 {
-		return errors.New("%rm wants names of declarations or variables; %list shows them")
-	}
-	for _, name := range names {
-		if !s.program.Remove(name) {
-			return fmt.Errorf("%%rm %s: nothing of that name is declared; %%list shows what is", name)
-		}
-	}
-	return nil
+	return s.tell(worker.Request{Op: "chdir", Name: dir})
 }
 
 func (s *Session) memory() error {
@@ -168,9 +226,8 @@ func (s *Session) memory() error {
 	if m.Libraries > 0 {
 		each = m.Mapped / uint64(m.Libraries)
 	}
-	s.out.show(Output{Kind: Stream, Name: "stdout", Text: fmt.Sprintf(
-		"live program: %s resident, %s of it Go heap in use, %d goroutines\ncompiled cells: %d, %s of code and data, %s each\n",
-		megabytes(m.Resident), megabytes(m.Heap), m.Goroutines, m.Libraries, megabytes(m.Mapped), megabytes(each))})
+	s.print("live program: %s resident, %s of it Go heap in use, %d goroutines\ncompiled cells: %d, %s of code and data, %s each\n",
+		megabytes(m.Resident), megabytes(m.Heap), m.Goroutines, m.Libraries, megabytes(m.Mapped), megabytes(each))
 	return nil
 }
 
@@ -183,18 +240,9 @@ func megabytes(n uint64) string {
 
 func (s *Session) help() {
 	var b strings.Builder
-	b.WriteString("A cell is Go: declarations and statements, in any order. What they declare lives on.\nThe last expression is shown. Lines that begin with % or ! are special commands:\n\n")
-	names := make([]string, 0, len(dialect.Help))
-	for name := range dialect.Help {
-		names = append(names, name)
+	b.WriteString("A cell is Go: declarations and statements, in any order. What they declare lives on.\nThe last expression is shown. Lines that begin with % or ! (or //gonb:% or //gonb:!) are special commands,\nrun before the cell's Go. Those that begin with %% and a name take the whole cell:\n\n")
+	for _, name := range dialect.Names() {
+		fmt.Fprintf(&b, "  %-14s %s\n", name, dialect.About(name))
 	}
-	sort.Strings(names)
-	for _, name := range names {
-		shown := name
-		if name[0] != '!' && name[0] != '%' {
-			shown = "%" + name
-		}
-		fmt.Fprintf(&b, "  %-11s %s\n", shown, dialect.Help[name])
-	}
-	s.out.show(Output{Kind: Stream, Name: "stdout", Text: b.String()})
+	s.print("%s", b.String())
 }

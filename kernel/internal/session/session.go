@@ -286,7 +286,7 @@ func (s *Session) run(ctx context.Context, text string, cell program.Cell) Resul
 		s.out.note("lost: %s", strings.Join(result.Traceback[1:], "\n      "))
 	}
 	s.agreed = ""
-	unit := toolchain.Unit{Imports: step.Imports}
+	unit := toolchain.Unit{Imports: step.Imports, Known: step.Known}
 	for _, f := range step.Files {
 		unit.Files = append(unit.Files, toolchain.File(f))
 	}
@@ -307,6 +307,11 @@ func (s *Session) run(ctx context.Context, text string, cell program.Cell) Resul
 	}
 	reply, err := s.worker.Do(ctx, request)
 	times.Load, times.Run = reply.LoadTime, reply.RunTime
+	if reply.Err != "" && len(step.Known) > 0 { // with all code in it, it asks for less
+		s.program.Recompile()
+		s.agreed = text
+		return s.run(ctx, text, cell)
+	}
 	if reply.Err != "" {
 		return failed(InternalError, errors.New("the compiled cell was not loaded, and nothing has changed: "+reply.Err))
 	}
@@ -325,7 +330,7 @@ func (s *Session) run(ctx context.Context, text string, cell program.Cell) Resul
 // request says what the symbols of a compiled step mean.
 func (s *Session) request(id int, step *program.Step, object *toolchain.Object) (worker.Request, error) {
 	q := worker.Request{Op: "cell", Entry: step.Entry, VarsFunc: step.VarsFunc, Drop: step.Dropped}
-	q.Plan = worker.Plan{Object: object.Path, Cell: id, Vars: map[string]string{}, Types: map[string]string{}}
+	q.Plan = worker.Plan{Object: object.Path, Cell: id, Vars: map[string]string{}, Types: map[string]string{}, Funcs: step.Funcs}
 	for _, v := range step.Vars {
 		q.Plan.Vars[v.Symbol] = v.Identity
 		if v.New && step.VarsFunc != "" {

@@ -173,7 +173,7 @@ func (s *Session) frames(frames []worker.Frame) []string {
 		mine := strings.HasPrefix(f.Func, "main.")
 		source, known := s.sourceLine(f.File, f.Line)
 		if !mine || !known {
-			if !strings.HasPrefix(f.Func, "runtime.") && !strings.HasPrefix(f.Func, "type:") && !strings.HasPrefix(f.Func, "gradbook/live.") && !strings.HasPrefix(f.Func, "main.gradbook_") {
+			if !strings.HasPrefix(f.Func, "runtime.") && !strings.HasPrefix(f.Func, "type:") && !strings.HasPrefix(f.Func, "gradbook/live.") && !mine {
 				library = f.Func
 			}
 			continue

@@ -79,6 +79,13 @@ func (t *thin) add(name string) bool {
 	return false
 }
 
+// addFunc adds a function that no library has, but the live program, with the word that points at it.
+func (t *thin) addFunc(name string) {
+	const global = byte(elf.STB_GLOBAL) << 4
+	t.need[0][name+".abiinternal"] = symbol{info: global | byte(elf.STT_FUNC), section: 1}
+	t.need[0][name+"·f"] = symbol{info: global | byte(elf.STT_OBJECT), section: 1, size: 8}
+}
+
 // addType adds what the linker reads of a type when a variable has it: its descriptor, its GC mask, and for
 // arrays and structs the types that they are made of.
 func (t *thin) addType(i int, s symbol) {

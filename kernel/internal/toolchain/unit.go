@@ -21,6 +21,7 @@ type File struct{ Name, Text string }
 type Unit struct {
 	Files   []File
 	Imports []string // all packages that the files import
+	Known   []string // symbols of functions that have no body in Files: the live program has their code
 }
 
 // Timings says where the time of a build went.
@@ -71,6 +72,7 @@ func (b *Base) Build(ctx context.Context, u Unit) (*Object, error) {
 	imports := slices.Compact(slices.Sorted(slices.Values(u.Imports)))
 	parts := append([]string{objectForm}, v.keys...)
 	parts = append(append(parts, "imports"), imports...)
+	parts = append(append(parts, "known"), u.Known...)
 	for _, f := range u.Files {
 		if i := strings.Index(f.Text, PackageName); i >= 0 && strings.Contains(f.Text[i+len(PackageName):], PackageName) {
 			return nil, fmt.Errorf("%s holds the text %s, which Gradbook keeps for itself: write it in another way, as \"\\u1d79b\" in a string", f.Name, PackageName)
@@ -97,7 +99,7 @@ func (b *Base) Build(ctx context.Context, u Unit) (*Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := b.linkUnit(ctx, dir, archive, v, o)
+	data, err := b.linkUnit(ctx, dir, archive, u.Known, v, o)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +166,7 @@ func (b *Base) compile(ctx context.Context, dir string, u Unit, imports []string
 	if err := os.WriteFile(filepath.Join(dir, "importcfg"), []byte(cfg.String()), 0o600); err != nil {
 		return nil, err
 	}
-	args := []string{"-o", "unit.a", "-p", "main", "-buildid", buildID, "-lang=go1.26", "-complete", "-installsuffix", "dynlink", "-dynlink", "-linkshared",
+	args := []string{"-o", "unit.a", "-p", "main", "-buildid", buildID, "-lang=go1.26", "-installsuffix", "dynlink", "-dynlink", "-linkshared",
 		"-nolocalimports", "-dwarf=false", "-e", "-c=" + compileWorkers, "-trimpath", dir + "=>", "-importcfg", "importcfg", "-pack"}
 	// The first function's name in a library's table is taken for no name at all: so it is one that no one asks for.
 	first := "package " + PackageName + "\n\n//go:noinline\nfunc gradbook_first() {}\n"
@@ -178,6 +180,9 @@ func (b *Base) compile(ctx context.Context, dir string, u Unit, imports []string
 			return nil, err
 		}
 		args = append(args, name)
+	}
+	if len(u.Known) == 0 {
+		args = append([]string{"-complete"}, args...)
 	}
 	out, err := command{dir: dir, env: append(b.ws.Go.toolEnv(), quick...)}.run(ctx, b.ws.Go.tool("compile"), args...)
 	if err != nil {
@@ -203,7 +208,7 @@ var quick = []string{"GOGC=off", "GOMEMLIMIT=1GiB"}
 var compileWorkers = strconv.Itoa(min(runtime.NumCPU(), 4))
 
 // linkUnit runs the Go linker as far as its relocatable object; no C linker runs.
-func (b *Base) linkUnit(ctx context.Context, dir string, archive []byte, v *view, o *Object) ([]byte, error) {
+func (b *Base) linkUnit(ctx context.Context, dir string, archive []byte, known []string, v *view, o *Object) ([]byte, error) {
 	start := time.Now()
 	obj, err := parseObject(archive)
 	if err != nil {
@@ -216,6 +221,9 @@ func (b *Base) linkUnit(ctx context.Context, dir string, archive []byte, v *view
 	}
 	var cfg strings.Builder
 	t := newThin(v.libs, obj.refs)
+	for _, name := range known {
+		t.addFunc(name)
+	}
 	var paths []string // of import libraries
 	for _, path := range append(obj.imports, "runtime", "runtime/cgo") {
 		p, ok := v.known(path)

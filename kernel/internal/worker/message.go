@@ -7,6 +7,7 @@ type Plan struct {
 	Object string            // path of the relocatable file
 	Cell   int               // the cell it belongs to
 	Vars   map[string]string // symbol of a package variable -> identity
+	Funcs  map[string]string // symbol of a function -> what names its code: what is not defined is taken from an earlier object
 	Types  map[string]string // type symbol -> canonical name, where it is not the symbol itself
 }
 

@@ -15,6 +15,7 @@ type Plan struct {
 	Object string            // path of the relocatable file
 	Cell   int               // the cell it belongs to
 	Vars   map[string]string // symbol of a package variable -> identity
+	Funcs  map[string]string // symbol of a function -> what names its code: what is not defined is taken from an earlier object
 	Types  map[string]string // type symbol -> canonical name, where it is not the symbol itself
 }
 
@@ -59,6 +60,7 @@ type storage struct {
 // linker holds what libraries share. Only one load runs at a time.
 var linker struct {
 	sync.Mutex
+	funcs  map[string]uintptr // code of functions, by what names it
 	vars   map[string]storage // by identity
 	base   map[string]uintptr // addresses of the base library's symbols, as asked for
 	types  map[string][]*abi.Type
@@ -87,7 +89,7 @@ func Load(plan Plan) (*library, error) {
 	linker.Lock()
 	defer linker.Unlock()
 	if linker.vars == nil {
-		linker.vars, linker.base = map[string]storage{}, map[string]uintptr{}
+		linker.vars, linker.base, linker.funcs = map[string]storage{}, map[string]uintptr{}, map[string]uintptr{}
 		linker.types, linker.slots = map[string][]*abi.Type{}, map[*abi.Type][]methodSlot{}
 	}
 	o, err := readObject(plan.Object)
@@ -205,6 +207,9 @@ func (l *library) resolve() error {
 			if s.addr = hook(s.name); s.addr != 0 {
 				continue
 			}
+			if s.addr = l.known(s.name); s.addr != 0 {
+				continue
+			}
 			if s.addr = baseSymbol(s.name); s.addr == 0 && !optional(s) {
 				return fmt.Errorf("the loaded program has no symbol %s", s.name)
 			}
@@ -221,6 +226,18 @@ func (l *library) resolve() error {
 		l.poll = (*uint32)(unsafe.Pointer(o.symbols[i].local))
 	}
 	return nil
+}
+
+// known returns the address of a function that an earlier object has, or of a word that points at it.
+func (l *library) known(name string) uintptr {
+	base, pointer := strings.CutSuffix(name, "·f")
+	code := linker.funcs[l.plan.Funcs[strings.TrimSuffix(base, ".abiinternal")]]
+	if code == 0 || !pointer {
+		return code
+	}
+	slot := l.data.take(8, 8)
+	*(*uintptr)(unsafe.Pointer(slot)) = code
+	return slot
 }
 
 // optional symbols are asked for by the linker, not by code.
@@ -397,6 +414,11 @@ func (l *library) publish(methods []methodCode) {
 	modulesinit()
 	for id, st := range l.fresh {
 		linker.vars[id] = st
+	}
+	for name, id := range l.plan.Funcs {
+		if i, ok := l.obj.byName[name+".abiinternal"]; ok && l.obj.symbols[i].local != 0 {
+			linker.funcs[id] = l.obj.symbols[i].local
+		}
 	}
 	for _, n := range l.newNames {
 		n.name = strings.Clone(n.name) // not with the whole file behind it

@@ -41,7 +41,8 @@ type Handle struct {
 	text string // guarded by mu; what a terminal shows
 }
 
-// Show shows values, side by side if there are several, and returns a handle to show others in their place.
+// Show shows values, side by side if there are several, and returns a handle to show others in their place. Without
+// values (or with nothing but nil) it only takes the place.
 func Show(values ...any) *Handle {
 	h := &Handle{id: wire.NewID()}
 	h.send("display", values)
@@ -50,6 +51,9 @@ func Show(values ...any) *Handle {
 
 // Update shows values in place of those shown before. A terminal gets them as new lines, unless they read the same.
 func (h *Handle) Update(values ...any) { h.send("update", values) }
+
+// MIMEBundle is empty: a cell that ends with Show has shown what it has to show.
+func (h *Handle) MIMEBundle() map[string]any { return map[string]any{} }
 
 // Clear removes what the cell has shown so far; with wait, only when something new comes. A terminal keeps what it has, and so does GoNB.
 func Clear(wait bool) {
@@ -60,27 +64,25 @@ func Clear(wait bool) {
 
 // Bundle returns all views of v, as the package comment says: MIME type -> string, []byte (pictures) or json.RawMessage; among
 // them always text/plain.
-func Bundle(v any) map[string]any { return bundle([]any{v}) }
+func Bundle(v any) map[string]any { return view.Bundle(unquoted(v)) }
 
-func bundle(values []any) map[string]any {
-	shown := make([]any, len(values))
-	for i, v := range values {
-		if s, ok := v.(string); ok {
-			v = Text(s)
-		}
-		shown[i] = v
+// unquoted lets a string be shown as it is.
+func unquoted(v any) any {
+	if s, ok := v.(string); ok {
+		return Text(s)
 	}
-	if len(shown) == 1 {
-		return view.Bundle(shown[0])
-	}
-	return view.Values(shown...)
+	return v
 }
 
 // send shows values by the best way there is.
 func (h *Handle) send(op string, values []any) {
-	b := bundle(values)
+	shown := make([]any, len(values))
+	for i, v := range values {
+		shown[i] = unquoted(v)
+	}
+	b := view.Values(shown...)
 	if b == nil {
-		return
+		b = map[string]any{view.Plain: ""}
 	}
 	switch {
 	case wire.Connected():
@@ -135,5 +137,8 @@ func (h *Handle) print(b map[string]any) {
 		return
 	}
 	h.text = text
+	if text == "" {
+		return
+	}
 	fmt.Println(strings.TrimSuffix(text, "\n"))
 }

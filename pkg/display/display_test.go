@@ -60,6 +60,11 @@ type broken struct{ Name string }
 
 func (b *broken) HTML() string { panic("no HTML today: " + b.Name) }
 
+type brokenJSON struct{}
+
+func (brokenJSON) JSON() any                    { return brokenJSON{} }
+func (brokenJSON) MarshalJSON() ([]byte, error) { panic("no JSON today") }
+
 func square(side int) image.Image {
 	m := image.NewGray(image.Rect(0, 0, side, side))
 	for i := range side {
@@ -116,6 +121,8 @@ var bundles = []struct {
 	{"methods", rich{}},
 	{"method-json", tree{[]float64{1, 2}}},
 	{"method-panics", &broken{"x"}},
+	{"method-json-panics", brokenJSON{}},
+	{"structs-unnamed", []struct{ A int }{{1}}},
 	{"method-nil", (*broken)(nil)},
 	{"stringer", shy{3}},
 	{"error", fmt.Errorf("no <net>: %w", fs.ErrNotExist)},

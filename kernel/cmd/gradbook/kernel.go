@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -49,6 +50,7 @@ func serveKernel(ctx context.Context, file string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go watchParent(ctx, cancel)
+	tellJupyter(file)
 	options := jupyter.Options{
 		ConnectionFile: file,
 		Interrupts:     interrupts,
@@ -60,6 +62,20 @@ func serveKernel(ctx context.Context, file string) error {
 		return failed(err)
 	}
 	return nil
+}
+
+// tellJupyter sets the environment variables by which GoNB's packages find the kernel and the files that Jupyter serves. Jupyter
+// names the connection file after the kernel, and starts it from where it was started itself.
+func tellJupyter(file string) {
+	if id, ok := strings.CutPrefix(strings.TrimSuffix(filepath.Base(file), ".json"), "kernel-"); ok {
+		os.Setenv("GONB_JUPYTER_KERNEL_ID", id)
+	}
+	if os.Getenv("JPY_PARENT_PID") == "" {
+		return
+	}
+	if root, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", os.Getppid())); err == nil {
+		os.Setenv("GONB_JUPYTER_ROOT", root)
+	}
 }
 
 // watchParent ends the kernel when the Jupyter that started it has ended without a word. Jupyter says by

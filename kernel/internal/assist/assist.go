@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -32,9 +33,10 @@ type Assistant struct {
 	ready chan struct{} // closed when gopls runs, or will not
 	stop  context.CancelFunc
 
-	mu      sync.Mutex // guards what follows; held while a question is asked, as the files must not change meanwhile
-	server  *server    // nil before gopls runs, and without it
-	also    map[string]string
+	mu      sync.Mutex        // guards what follows; held while a question is asked, as the files must not change meanwhile
+	server  *server           // nil before gopls runs, and without it
+	also    map[string]string // imports by name that sketches get beside those of the cells
+	last    *program.Outline  // the one that gopls has
 	closed  bool
 	outline struct {
 		sync.Mutex // guards what follows
@@ -91,12 +93,15 @@ func (a *Assistant) start(ctx context.Context) error {
 	path := a.o.Command
 	if path == "" {
 		var err error
-		if path, err = build(ctx, a.o.Workspace.Go, a.o.CacheDir, a.o.Log); err != nil {
+		if path, err = Build(ctx, a.o.Workspace.Go, a.o.CacheDir, a.o.Log); err != nil {
 			return err
 		}
 	}
 	s, err := startServer(ctx, path, a.o.Workspace)
 	if err != nil {
+		if a.o.Command == "" {
+			_ = os.Remove(path) // it may be damaged: the next kernel builds it again
+		}
 		return err
 	}
 	a.mu.Lock()
@@ -113,7 +118,7 @@ func (a *Assistant) start(ctx context.Context) error {
 		}
 	}()
 	// So that the first question finds all types read.
-	return a.sync(new(program.Outline), "", 0).err
+	return a.sync(a.current(), "", 0).err
 }
 
 // absent says once that there is no gopls.
@@ -162,12 +167,18 @@ func (a *Assistant) Close() {
 
 // running waits for gopls to run, but not long.
 func (a *Assistant) running(ctx context.Context, wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
 	select {
 	case <-a.ready:
-	case <-ctx.Done():
-		return false
-	case <-time.After(wait):
-		return false
+	default:
+		select {
+		case <-a.ready:
+		case <-ctx.Done():
+			return false
+		case <-timer.C:
+			return false
+		}
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -189,6 +200,14 @@ type question struct {
 func (a *Assistant) sync(o *program.Outline, text string, cursor int) question {
 	if a.server == nil {
 		return question{err: errNoServer}
+	}
+	if o != a.last {
+		a.last = o
+		for name := range a.also {
+			if o.Imports(name) {
+				delete(a.also, name) // what the cells say counts
+			}
+		}
 	}
 	sk := o.Sketch(text, cursor, a.also)
 	for name, path := range sk.Imports {

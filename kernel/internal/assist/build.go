@@ -35,9 +35,9 @@ var pinned = regexp.MustCompile(goplsPath + ` (v\S+)`)
 // Version is the version of gopls that is used.
 func Version() string { return pinned.FindStringSubmatch(goplsMod)[1] }
 
-// build returns the path of the pinned gopls in the user's cache; the first time it is built there, which takes a minute. Of several
+// Build returns the path of the pinned gopls in the user's cache; the first time it is built there, which takes a minute. Of several
 // processes one builds.
-func build(ctx context.Context, g *toolchain.Go, cacheDir string, log func(string, ...any)) (string, error) {
+func Build(ctx context.Context, g *toolchain.Go, cacheDir string, log func(string, ...any)) (string, error) {
 	cache, err := toolchain.OpenCache(cacheDir)
 	if err != nil {
 		return "", err

@@ -42,7 +42,7 @@ func (a *Assistant) Complete(ctx context.Context, text string, pos int) (Complet
 	none := Completion{Start: pos, End: pos}
 	at, shift := t.toGo(pos)
 	code := t.goText()
-	if !a.running(ctx, patience) {
+	if t.other || !a.running(ctx, patience) {
 		return none, nil
 	}
 	a.mu.Lock()
@@ -167,12 +167,15 @@ func offered(o *program.Outline, it item) bool {
 
 // completeSpecial completes a line with a special command: its name, or the names that %rm takes.
 func completeSpecial(o *program.Outline, line string, col, pos int) Completion {
+	if rest, ok := strings.CutPrefix(line, dialect.Prefix); ok {
+		line, col = rest, max(0, col-len(dialect.Prefix))
+	}
 	before := line[:col]
 	start := strings.LastIndexAny(before, " \t") + 1
 	word := before[start:]
 	c := Completion{Start: pos - len(word), End: pos}
 	if start > 0 {
-		if !strings.HasPrefix(before, "%rm ") {
+		if !strings.HasPrefix(before, "%rm ") && !strings.HasPrefix(before, "%remove ") {
 			return Completion{Start: pos, End: pos}
 		}
 		for _, name := range o.Names() {
@@ -191,26 +194,18 @@ func completeSpecial(o *program.Outline, line string, col, pos int) Completion {
 	}
 	for _, name := range dialect.Names() {
 		if strings.HasPrefix(name, word) {
-			c.Matches = append(c.Matches, Match{Text: name, Type: "magic", Signature: help(name)})
+			c.Matches = append(c.Matches, Match{Text: name, Type: "magic", Signature: dialect.About(name)})
 		}
 	}
 	return c
 }
 
-// help is what %help says of a special command.
-func help(name string) string {
-	if text, ok := dialect.Help[name]; ok {
-		return text
-	}
-	return dialect.Help[strings.TrimPrefix(name, "%")]
-}
-
 // describe says a special command's help as a bundle.
 func describe(name string) Inspection {
-	text := help(name)
-	if text == "" {
+	if !slices.Contains(dialect.Names(), name) {
 		return Inspection{}
 	}
+	text := dialect.About(name)
 	return Inspection{Data: map[string]any{
 		"text/plain":    fmt.Sprintf("%s\n\n%s\n", name, text),
 		"text/markdown": fmt.Sprintf("`%s`\n\n%s\n", name, text),

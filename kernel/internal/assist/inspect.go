@@ -27,14 +27,15 @@ func (a *Assistant) Inspect(ctx context.Context, text string, pos, detail int) (
 	pos = min(max(pos, 0), len(text))
 	t := readText(text)
 	if line, _ := t.line(pos); t.special(line) {
-		name, _, _ := strings.Cut(strings.TrimSpace(t.lines[line]), " ")
+		for line > 0 && t.special(line-1) && strings.HasSuffix(bare(t.lines[line-1]), "\\") {
+			line--
+		}
+		name, _, _ := strings.Cut(bare(t.lines[line]), " ")
 		switch {
 		case strings.HasPrefix(name, "!*"):
 			name = "!*"
 		case strings.HasPrefix(name, "!"):
 			name = "!"
-		case strings.HasPrefix(name, "%%"):
-			name = "%%"
 		}
 		return describe(name), nil
 	}
@@ -107,8 +108,8 @@ func (a *Assistant) global(q question, name string, l location) bool {
 
 // nameAt returns the name that a question at an offset is about: the one there, else the function whose arguments these are.
 func nameAt(code string, at int) (lo, hi int, ok bool) {
-	var open []int // where the function's name begins, for each open parenthesis; -1 where there is none
-	end, start, last := -1, -1, -1
+	var open []int // for each open bracket where the name before it begins; -1 where there is none
+	before := -1
 	var s scanner.Scanner
 	file := token.NewFileSet().AddFile("", -1, len(code))
 	s.Init(file, []byte(code), nil, 0)
@@ -118,30 +119,23 @@ func nameAt(code string, at int) (lo, hi int, ok bool) {
 		if tok == token.EOF || off > at {
 			break
 		}
-		if tok == token.IDENT && off <= at && at <= off+len(lit) {
+		if tok == token.IDENT && at <= off+len(lit) {
 			return off, off + len(lit), true
 		}
-		if off == at && tok != token.RPAREN {
+		if off == at {
 			break
 		}
 		switch tok {
-		case token.LPAREN, token.LBRACK, token.LBRACE:
-			if last != end || tok != token.LPAREN {
-				start = -1
-			}
-			open = append(open, start)
-			start, end = -1, -1
+		case token.LPAREN:
+			open = append(open, before)
+		case token.LBRACK, token.LBRACE:
+			open = append(open, -1)
 		case token.RPAREN, token.RBRACK, token.RBRACE:
-			if off < at && len(open) > 0 {
-				open = open[:len(open)-1]
-			}
+			open = open[:max(0, len(open)-1)]
 		}
+		before = -1
 		if tok == token.IDENT {
-			start, end = off, off+len(lit)
-		}
-		last = off + max(len(lit), len(tok.String()))
-		if tok == token.IDENT {
-			last = off + len(lit)
+			before = off
 		}
 	}
 	for i := len(open) - 1; i >= 0; i-- {
@@ -172,7 +166,7 @@ func present(words, value string, detail int) Inspection {
 	words = strings.TrimRight(words, "\n") + "\n"
 	rich, bare := words, unmark(words)
 	if value != "" {
-		value = strings.TrimRight(value, "\n")
+		value = shorten(strings.TrimRight(value, "\n"))
 		fence := "```"
 		for strings.Contains(value, fence) {
 			fence += "`"
@@ -181,6 +175,16 @@ func present(words, value string, detail int) Inspection {
 		bare += "\nValue: " + value + "\n"
 	}
 	return Inspection{Data: map[string]any{"text/markdown": rich, "text/plain": bare}}
+}
+
+// maxValue bounds how much of a value is shown.
+const maxValue = 4000
+
+func shorten(value string) string {
+	if len(value) <= maxValue {
+		return value
+	}
+	return strings.ToValidUTF8(value[:maxValue], "") + "..."
 }
 
 // withoutCode removes the blocks of code behind a type's documentation, which list its methods.

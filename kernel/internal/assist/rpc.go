@@ -11,6 +11,7 @@ import (
 	"net/textproto"
 	"strconv"
 	"sync"
+	"time"
 )
 
 // conn speaks JSON-RPC 2.0 in the frames of the language server protocol: a header that says how long the message is, and the message.
@@ -109,9 +110,17 @@ func (c *conn) send(f frame, params any) error {
 	fmt.Fprintf(&b, "Content-Length: %d\r\n\r\n", len(data))
 	b.Write(data)
 	c.write.Lock()
-	defer c.write.Unlock()
 	_, err = c.w.Write(b.Bytes())
-	return err
+	c.write.Unlock()
+	if err == nil {
+		return nil
+	}
+	select {
+	case <-c.done: // how the process ended says more than that it does not read
+		return c.failure()
+	case <-time.After(time.Second):
+		return err
+	}
 }
 
 // read takes what the server says, until it says no more.
@@ -119,7 +128,11 @@ func (c *conn) read(r *bufio.Reader, answer func(string, json.RawMessage) any) {
 	for {
 		f, err := readFrame(r)
 		if err != nil {
-			c.fail(err)
+			select {
+			case <-c.done: // how the process ended says more than that it is silent
+			case <-time.After(time.Second):
+				c.fail(err)
+			}
 			return
 		}
 		switch {
@@ -170,13 +183,11 @@ func (c *conn) fail(err error) {
 		return
 	}
 	if errors.Is(err, io.EOF) {
-		err = errEnded
+		err = errors.New("gopls has closed its output")
 	}
 	c.err = err
 	close(c.done)
 }
-
-var errEnded = errors.New("gopls has ended")
 
 func (c *conn) failure() error {
 	c.mu.Lock()

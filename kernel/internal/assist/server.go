@@ -41,6 +41,7 @@ var settings = map[string]any{
 	"diagnosticsTrigger": "Save", // and nothing is ever saved
 	"completeUnimported": true,
 	"deepCompletion":     false,
+	"matcher":            "CaseInsensitive", // front ends take what does not begin as the user began for noise
 	"usePlaceholders":    false,
 	"linksInHover":       false,
 	"hoverKind":          "FullDocumentation",
@@ -114,8 +115,12 @@ func startServer(ctx context.Context, path string, w *toolchain.Workspace) (*ser
 	}
 	s.conn = newConn(out, in, answer)
 	if err := s.initialize(ctx, dir); err != nil {
+		said := ""
+		if s.alive() { // else err says it
+			said = words.after()
+		}
 		s.close()
-		return nil, fmt.Errorf("gopls does not start: %w%s", err, words.after())
+		return nil, fmt.Errorf("gopls does not start: %w%s", err, said)
 	}
 	return s, nil
 }

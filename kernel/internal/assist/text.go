@@ -1,6 +1,8 @@
 package assist
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -11,41 +13,59 @@ func letter(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsD
 
 // cellText is a cell's text taken apart: Go, and special commands.
 type cellText struct {
-	lines []string // as they were written
-	plain []string // the Go of each line; "" where a special command stands
+	lines   []string // as they were written
+	plain   []string // the Go of each line
+	command []bool   // the line is one of a special command
+	other   bool     // the first line gives the rest to another reader than Go
 }
 
-// readText takes a text apart that may be unfinished: a special command that does not exist is one all the same.
+// readText takes a text apart that may be unfinished: a special command that is not right is one all the same.
 func readText(text string) cellText {
 	t := cellText{lines: strings.Split(text, "\n")}
-	known := make([]string, len(t.lines))
-	main := false
-	for i, line := range t.lines {
-		known[i] = line
-		if !strings.HasPrefix(line, "%") {
-			continue
+	t.plain, t.command = slices.Clone(t.lines), make([]bool, len(t.lines))
+	known := slices.Clone(t.lines)
+	for i, line := range known {
+		if bare(line) == "%" || bare(line) == "!" {
+			known[i] = harmless
 		}
-		word, _, _ := strings.Cut(strings.TrimSuffix(line, "\r")[1:], " ")
-		if strings.HasPrefix(line, "%%") {
-			word = "%%"
-		}
-		_, ok := dialect.Help[word]
-		isMain := word == "%%" || word == "main"
-		if !ok || isMain && main {
-			known[i] = "%help"
-		}
-		main = main || isMain
 	}
-	t.plain = known
-	if c, err := dialect.Parse(strings.Join(known, "\n")); err == nil {
-		t.plain = strings.Split(c.Go, "\n")
+	c, err := dialect.Parse(strings.Join(known, "\n"))
+	for range known {
+		var line int
+		if err == nil {
+			break
+		}
+		if _, bad := fmt.Sscanf(err.Error(), "line %d:", &line); bad != nil || line < 1 || line > len(known) || known[line-1] == harmless {
+			return t
+		}
+		known[line-1] = harmless
+		c, err = dialect.Parse(strings.Join(known, "\n"))
 	}
-	for i, line := range t.plain {
-		if line != "" {
-			t.plain[i] = t.lines[i] // what looked like a command and was not
+	if err != nil {
+		return t
+	}
+	t.other = c.Magic != nil
+	read := strings.Split(c.Go, "\n")
+	for i := range t.lines {
+		first := bare(known[i])
+		begins := strings.HasPrefix(first, "%") || strings.HasPrefix(first, "!")
+		goesOn := i > 0 && t.command[i-1] && strings.HasSuffix(bare(known[i-1]), "\\")
+		switch {
+		case t.other:
+			t.plain[i], t.command[i] = "", i == 0
+		case (begins || goesOn) && i < len(read) && read[i] != known[i]:
+			t.plain[i], t.command[i] = "", true
 		}
 	}
 	return t
+}
+
+// harmless stands for a special command that is not known or not right.
+const harmless = "%help"
+
+// bare is a line without what makes a special command a comment.
+func bare(line string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(line, dialect.Prefix), "\r")
 }
 
 // goText is all of the text's Go; lines keep their numbers.
@@ -61,7 +81,7 @@ func (t cellText) line(off int) (line, col int) {
 }
 
 // special reports whether a line is a special command's.
-func (t cellText) special(line int) bool { return t.plain[line] == "" && t.lines[line] != "" }
+func (t cellText) special(line int) bool { return t.command[line] }
 
 // toGo returns where an offset of the text is in its Go, and back what to add to that to be in the text again.
 func (t cellText) toGo(off int) (at, shift int) {

@@ -25,7 +25,7 @@ var Help = map[string]string{
 	"memory":        "shows what the live program and its cells cost",
 	"autoget":       "a package that no module here provides is fetched by go get when a cell imports it (the default outside of a module of your own)",
 	"noautoget":     "such a package is an error",
-	"goflags":       "%goflags [FLAG ...] keeps flags of go build and says which have an effect; %goflags \"\" forgets them",
+	"goflags":       "%goflags [FLAG ...] keeps flags of go build, and says why they have no effect; %goflags \"\" forgets them",
 	"goworkfix":     "adds a replace rule to go.mod for each module that go.work uses",
 	"track":         "%track [FILE_OR_FOLDER ...] adds to the list of what is being developed beside the notebook, or shows it",
 	"untrack":       "%untrack FILE_OR_FOLDER takes from that list; with ... at its end, all that begins so",

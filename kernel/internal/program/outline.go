@@ -134,6 +134,9 @@ func (o *Outline) Names() []string {
 	return all
 }
 
+// Imports reports whether a cell has imported something under the name.
+func (o *Outline) Imports(name string) bool { return o.names[name] != "" }
+
 // Packages returns the import paths that name may mean in a cell that does not say, best first.
 func (o *Outline) Packages(name string) []string {
 	var all []string

@@ -36,7 +36,7 @@ func (o *Outline) Sketch(text string, cursor int, also map[string]string) *Sketc
 	// What is written into decls and stmts moves to its place in the file at the end.
 	var inImports, inDecls, inStmts []piece
 	put := func(b *strings.Builder, list *[]piece, lo, hi int) {
-		fixed, tail := repair(text[lo:hi], cursor-lo)
+		fixed, tail := repair(text[lo:hi])
 		*list = append(*list, piece{b.Len(), lo, hi - lo})
 		b.WriteString(fixed + tail + "\n")
 	}
@@ -50,17 +50,15 @@ func (o *Outline) Sketch(text string, cursor int, also map[string]string) *Sketc
 			put(&stmts, &inStmts, c.start, c.end)
 			defs.WriteString(k.definitions(c))
 		default:
-			lo := c.start
-			if at := k.before(c); at >= 0 {
-				put(&stmts, &inStmts, lo, at)
-				lo = at
-			}
-			put(&decls, &inDecls, lo, c.end)
+			put(&decls, &inDecls, c.start, c.end)
 			k.declared(c)
 		}
-		if c.kind != stmtChunk && k.behind(c) {
+		if c.kind != stmtChunk && (k.before(c) || k.behind(c)) {
 			put(&stmts, &inStmts, cursor, cursor)
 		}
+	}
+	if len(k.chunks) == 0 {
+		put(&stmts, &inStmts, cursor, cursor)
 	}
 	sk.Imports = k.packages(o, also)
 	var b strings.Builder
@@ -89,22 +87,16 @@ func (o *Outline) Sketch(text string, cursor int, also map[string]string) *Sketc
 // Offset returns where an offset of the cell's text is in the file; ok is false where the text is not in it.
 func (s *Sketch) Offset(off int) (at int, ok bool) {
 	for _, p := range s.pieces {
-		// Where two pieces meet, what was written last counts; an empty one was made for the cursor.
-		if p.len == 0 && p.off == off {
+		switch {
+		case p.off > off || off > p.off+p.len:
+		case p.len == 0: // it was made for the cursor
 			return p.syn, true
+		case !ok, (p.off == off) == (off > 0 && s.text[off-1] == '\n'):
+			// Where two pieces meet, a fresh line belongs to the second.
+			at, ok = p.syn+off-p.off, true
 		}
 	}
-	for i := len(s.pieces) - 1; i >= 0; i-- {
-		if p := s.pieces[i]; p.off < off && off <= p.off+p.len {
-			return p.syn + off - p.off, true
-		}
-	}
-	for _, p := range s.pieces {
-		if p.off == off {
-			return p.syn, true
-		}
-	}
-	return 0, false
+	return at, ok
 }
 
 // Place is the inverse of Offset.
@@ -128,12 +120,9 @@ type sketcher struct {
 	names  map[string]bool // what the cell declares
 }
 
-// before returns where the blanks before a declaration end, if the cursor is in them: a statement may be begun there.
-func (k *sketcher) before(c chunk) int {
-	if k.cursor < c.start || k.cursor >= c.first || strings.TrimSpace(k.text[c.start:k.cursor]) != "" {
-		return -1
-	}
-	return k.cursor
+// before reports whether the cursor is in the blanks before a declaration: a statement may be begun there.
+func (k *sketcher) before(c chunk) bool {
+	return c.start <= k.cursor && k.cursor < c.first && strings.TrimSpace(k.text[c.start:k.cursor]) == ""
 }
 
 // behind reports whether the cursor is on a fresh line behind a declaration that ends the text.
@@ -163,7 +152,7 @@ func (k *sketcher) importNames(c chunk) {
 
 // parsed returns the declarations that can be made out in a text.
 func parsed(before, text, after string) []ast.Decl {
-	fixed, tail := repair(text, -1)
+	fixed, tail := repair(text)
 	file, _ := parser.ParseFile(token.NewFileSet(), "", "package p;"+before+fixed+tail+"\n"+after, parser.SkipObjectResolution)
 	if file == nil {
 		return nil
@@ -211,7 +200,7 @@ func (k *sketcher) definitions(c chunk) string {
 		shift := len("package p;func _() {") + 1
 		for _, st := range f.Body.List {
 			a, ok := st.(*ast.AssignStmt)
-			if !ok || a.Tok != token.DEFINE {
+			if !ok || a.Tok != token.DEFINE || len(a.Rhs) == 0 {
 				continue
 			}
 			lo, hi := int(a.Rhs[0].Pos())-shift, int(a.End())-shift
@@ -285,9 +274,8 @@ func (k *sketcher) packages(o *Outline, also map[string]string) map[string]strin
 }
 
 // repair makes a chunk of a cell stand alone, whatever was left open in it: brackets that close
-// nothing become blanks, and the tail closes what is open. A selector that is still without its name at the cursor is
-// kept from the line that follows.
-func repair(text string, cursor int) (fixed, tail string) {
+// nothing become blanks, and the tail closes what is open.
+func repair(text string) (fixed, tail string) {
 	fset := token.NewFileSet()
 	file := fset.AddFile("", -1, len(text))
 	var s scanner.Scanner

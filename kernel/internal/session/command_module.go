@@ -13,14 +13,17 @@ import (
 
 	"golang.org/x/mod/modfile"
 
+	"github.com/gradbook/gradbook"
 	"github.com/gradbook/gradbook/kernel/internal/dialect"
 )
+
+// unprovided are the go command's words for a package that go get can help with.
+var unprovided = []string{"no required module provides package", "cannot find module providing package", "missing go.sum entry", "updates to go.mod needed"}
 
 // fetch gets the module of a package that no module provides, where %autoget is in force; it reports whether to try again. A module of the user's own is
 // left alone unless the notebook says %autoget.
 func (s *Session) fetch(path string, missing error) (bool, error) {
-	text := missing.Error()
-	if !strings.Contains(text, "no required module provides package") && !strings.Contains(text, "cannot find module providing package") && !strings.Contains(text, "missing go.sum entry") {
+	if !slices.ContainsFunc(unprovided, func(text string) bool { return strings.Contains(missing.Error(), text) }) {
 		return false, nil
 	}
 	if on := s.set.autoget; on == nil && !s.ws.Scratch || on != nil && !*on {
@@ -40,20 +43,22 @@ func (s *Session) fetch(path string, missing error) (bool, error) {
 func (s *Session) cellContext() context.Context {
 	s.state.Lock()
 	defer s.state.Unlock()
-	if s.running == nil {
+	if s.cellCtx == nil {
 		return context.Background()
 	}
-	return s.running
+	return s.cellCtx
 }
+
+const noCover = "coverage is written when a program ends, and this one lives on; for a package: !*go test -cover PACKAGE"
 
 // flagReasons says of flags of go build why they have no effect, by the word before "=".
 var flagReasons = map[string]string{
 	"race":      "the race detector needs a program that was built for it as a whole",
 	"msan":      "it needs a program that was built for it as a whole",
 	"asan":      "it needs a program that was built for it as a whole",
-	"cover":     "a cell is part of a program that lives on, and coverage is written by a program that ends; put the code into a package and use !*go test -cover",
-	"covermode": "see -cover",
-	"coverpkg":  "see -cover",
+	"cover":     noCover,
+	"covermode": noCover,
+	"coverpkg":  noCover,
 	"tags":      "build tags hold for all packages of the live program: set GOFLAGS=-tags=... before the kernel starts",
 	"gcflags":   "cells are compiled with the flags that let them join the live program; to see what the compiler says of a package: !*go build -gcflags=-m PACKAGE",
 	"ldflags":   "cells are linked by the live program itself",
@@ -69,13 +74,21 @@ func (s *Session) goflags(c dialect.Command) {
 	if c.Rest == "" {
 		return
 	}
+	said := map[string][]string{}
+	var reasons []string
 	for _, flag := range s.set.goflags {
 		name, _, _ := strings.Cut(strings.TrimLeft(flag, "-"), "=")
 		reason, ok := flagReasons[name]
 		if !ok {
 			reason = "cells are not built by go build"
 		}
-		s.out.note("%s has no effect here: %s", flag, reason)
+		if said[reason] == nil {
+			reasons = append(reasons, reason)
+		}
+		said[reason] = append(said[reason], flag)
+	}
+	for _, reason := range reasons {
+		s.out.note("no effect here: %s (%s)", strings.Join(said[reason], " "), reason)
 	}
 }
 
@@ -139,7 +152,7 @@ func (s *Session) replaced() (map[string]string, error) {
 	}
 	out := map[string]string{}
 	for _, r := range file.Replace {
-		if r.New.Version != "" {
+		if r.New.Version != "" || r.Old.Path == gradbook.Path {
 			continue
 		}
 		dir := filepath.FromSlash(r.New.Path)

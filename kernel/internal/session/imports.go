@@ -24,9 +24,19 @@ func (i imports) Import(path string) (*types.Package, error) {
 		return nil, fmt.Errorf("cgo is not possible in a cell: put it into a package and import that")
 	}
 	if _, ok := i.s.base.Package(path); !ok {
-		if x, err := i.s.base.Extend(context.Background(), []string{path}, i.s.progress()); err != nil {
+		x, err := i.s.base.Extend(context.Background(), []string{path}, i.s.progress())
+		if err != nil {
+			again, failure := i.s.fetch(path, err)
+			if failure != nil {
+				return nil, failure
+			} else if again {
+				x, err = i.s.base.Extend(context.Background(), []string{path}, i.s.progress())
+			}
+		}
+		if err != nil {
 			return nil, err
-		} else if x.Library != "" && !slices.Contains(i.s.extensions, x.Library) {
+		}
+		if x.Library != "" && !slices.Contains(i.s.extensions, x.Library) {
 			i.s.extensions = append(i.s.extensions, x.Library)
 		}
 	}

@@ -109,6 +109,9 @@ func (m *messages) close() {
 
 // Comm hands a comm message from the front end to the program.
 func (s *Session) Comm(c Comm) error {
+	if s.widgets.take(c) {
+		return nil
+	}
 	s.out.mu.Lock()
 	m := s.out.messages
 	s.out.mu.Unlock()

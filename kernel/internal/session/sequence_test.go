@@ -91,7 +91,7 @@ func open(t *testing.T, env []string) *session.Session {
 	return s
 }
 
-var address = regexp.MustCompile(`0x[0-9a-f]{6,}|\b\d+(\.\d+)? (MB|kB)\b|\b\d+ goroutines\b`)
+var address = regexp.MustCompile(`[^\s"]*/TestSequences[^\s"/]*/\d+|\(\d+\.\d+s\)|0x[0-9a-f]{6,}|\b\d+(\.\d+)? (MB|kB)\b|\b\d+ goroutines\b`)
 
 // execute runs a cell and writes down what it showed, in order.
 func execute(s *session.Session, text string, interrupt bool) string {

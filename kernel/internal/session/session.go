@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -116,6 +117,10 @@ type Session struct {
 	byName map[string]*cellText
 	agreed string // the text of a cell that lost values and may do so when it is run again
 
+	set      settings
+	widgets  *widgets
+	numbered int // cells that were given names here
+
 	asking atomic.Bool // a question is with the user
 	input  *os.File    // where answers go; nil without Options.Ask
 
@@ -126,8 +131,9 @@ type Session struct {
 	extended   []string // those that the worker has loaded
 	stale      string   // packages that have changed, as the user was told
 	stop       context.CancelFunc
-	running    bool // in the worker
-	abandoned  bool // a cell's goroutine may still run, and meet the variables
+	cellCtx    context.Context // ends when the running cell is interrupted
+	running    bool            // in the worker
+	abandoned  bool            // a cell's goroutine may still run, and meet the variables
 }
 
 // cellText is what traces quote.
@@ -149,12 +155,15 @@ func Open(ctx context.Context, o Options) (*Session, error) {
 			return nil, err
 		}
 	}
+	if o.Dir, err = filepath.Abs(o.Dir); err != nil { // it is shown, and programs are told
+		return nil, err
+	}
 	ws, err := g.Workspace(ctx, o.Dir)
 	if err != nil {
 		return nil, err
 	}
 	s := &Session{o: o, ws: ws, cells: map[int]*cellText{}, byName: map[string]*cellText{}}
-	s.out = newOutlet(s)
+	s.out, s.widgets = newOutlet(s), newWidgets(s)
 	if err := s.openBase(ctx); err != nil {
 		return nil, err
 	}
@@ -216,7 +225,7 @@ func (s *Session) environment() []string {
 	if env == nil {
 		env = os.Environ()
 	}
-	env = append(env[:len(env):len(env)], "GONB_DIR="+s.o.Dir, "GOMLX_NO_AUTO_INSTALL=1")
+	env = append(env[:len(env):len(env)], "GONB_DIR="+s.o.Dir, "GONB_TMP_DIR="+s.ws.Dir, "GONB_VERSION="+GonbVersion, "GOMLX_NO_AUTO_INSTALL=1")
 	if !slices.ContainsFunc(env, func(e string) bool { return strings.HasPrefix(e, "GOMLX_BACKEND=") }) {
 		// The base holds XLA too, which GoMLX would prefer; and the parallel mode of the pure-Go backend can deadlock.
 		env = append(env, "GOMLX_BACKEND=go:ops_sequential")
@@ -233,14 +242,9 @@ func (s *Session) Execute(ctx context.Context, r Request, out func(Output)) (res
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s.state.Lock()
-	s.stop = cancel
+	s.stop, s.cellCtx = cancel, ctx
 	s.state.Unlock()
-	s.nextID++
-	cell := &cellText{id: s.nextID, name: r.Name, lines: strings.Split(r.Text, "\n")}
-	if cell.name == "" {
-		cell.name = fmt.Sprintf("cell %d", cell.id)
-	}
-	s.cells[cell.id], s.byName[cell.name] = cell, cell
+	cell := s.addCell(r.Name, r.Text)
 	s.out.begin(cell.id, out)
 	defer s.out.end()
 	defer func() { result.Took = time.Since(start) }()
@@ -251,21 +255,21 @@ func (s *Session) Execute(ctx context.Context, r Request, out func(Output)) (res
 	if err != nil {
 		return failed(CommandError, err)
 	}
-	for _, c := range d.Commands {
-		if result := s.command(ctx, c); result.Status != OK {
-			return result
-		}
+	commands := &cellCommands{s: s, d: d}
+	defer commands.close()
+	if result := commands.run(ctx); result.Status != OK || !d.HasGo && !d.Test {
+		return result
 	}
-	if d.HasArgs {
-		s.do(worker.Request{Op: "args", Args: d.Args})
-	}
-	if !d.HasGo {
-		return Result{}
-	}
-	if err := s.refresh(ctx); err != nil {
+	if err := errors.Join(s.refresh(ctx), commands.begin()); err != nil {
 		return failed(InternalError, err)
 	}
-	return s.run(ctx, r.Text, program.Cell{ID: cell.id, Name: cell.name, Text: d.Go, Main: d.Main, MainLine: d.MainLine})
+	if d.HasGo {
+		result = s.run(ctx, r.Text, program.Cell{ID: cell.id, Name: cell.name, Text: d.Go, Main: d.Main, MainLine: d.MainLine})
+	}
+	if d.Test && result.Status == OK {
+		result = commands.test(ctx, cell.name)
+	}
+	return result
 }
 
 // run compiles a cell's Go and runs it.
@@ -396,7 +400,11 @@ func (s *Session) do(q worker.Request) (worker.Reply, error) {
 func (s *Session) outcome(r worker.Reply) Result {
 	switch r.Status {
 	case "panic":
-		return s.panicResult(r.Panic)
+		result := s.panicResult(r.Panic)
+		if text := hint(r.Panic.Text); text != "" {
+			result.Traceback = append(result.Traceback, text)
+		}
+		return result
 	case "interrupted":
 		if r.Abandoned {
 			s.abandoned, s.program.Promote = true, false
@@ -470,6 +478,7 @@ func (s *Session) WorkerPID() int {
 // Close ends the live program.
 func (s *Session) Close() error {
 	s.worker.Close()
+	s.widgets.close()
 	s.out.close()
 	return s.base.Close()
 }

@@ -87,7 +87,7 @@ func (s *Session) compilerSays(e *program.SyntaxError) error {
 	}
 	var errs program.Errors
 	for _, d := range said.Diagnostics {
-		if c := s.cellOf(d.File); c != nil && d.Line <= len(c.lines) && len(errs) < 10 && !strings.HasPrefix(d.Msg, "undefined: ") {
+		if c := s.cellOf(d.File); c != nil && d.Line <= len(c.lines) && len(errs) < 10 && !strings.HasPrefix(d.Msg, "undefined: ") && !strings.Contains(d.Msg, "non-declaration statement outside function body") {
 			errs = append(errs, program.Diagnostic{Cell: c.name, Line: d.Line, Col: d.Col, Msg: d.Msg})
 		}
 	}

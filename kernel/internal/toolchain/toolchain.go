@@ -57,7 +57,11 @@ func (c command) run(ctx context.Context, name string, args ...string) ([]byte, 
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return out.Bytes(), &toolError{name: name, err: err, text: strings.TrimSpace(words.String() + "\n" + out.String())}
+		said := words.String()
+		if strings.TrimSpace(said) == "" { // the compiler speaks on standard output; of the go command that is data
+			said = out.String()
+		}
+		return out.Bytes(), &toolError{name: name, err: err, text: strings.TrimSpace(said)}
 	}
 	return out.Bytes(), nil
 }

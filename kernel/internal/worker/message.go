@@ -39,6 +39,7 @@ type Reply struct {
 	LoadTime  time.Duration
 	RunTime   time.Duration
 	Memory    *Memory
+	Text      string // of "value"
 }
 
 // Panic is a panic that no one recovered.

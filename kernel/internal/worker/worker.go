@@ -144,7 +144,7 @@ func (w *Worker) makePipes(env []string) ([]string, error) {
 		return nil, err
 	}
 	w.pipes = dir
-	set := map[string]string{"GONB_TMP_DIR": dir}
+	set := map[string]string{}
 	for _, name := range []string{"GONB_PIPE", "GONB_PIPE_BACK", "GRADBOOK_PIPE", "GRADBOOK_PIPE_BACK"} {
 		set[name] = filepath.Join(dir, strings.ToLower(name))
 		if err := syscall.Mkfifo(set[name], 0o600); err != nil {

@@ -31,8 +31,9 @@ const (
 //	MIMEBundle() map[string]any    HTML() string    Markdown() string    LaTeX() string    SVG() string    PNG() []byte
 //	JSON() any (or string, []byte, json.RawMessage)
 //
-// JSON is left out where one of the others is there, since front ends would prefer it. Kinds that are known: image.Image, error, GoMLX tensors, gonum
-// matrices, slices of structs, of maps and of rows (as tables), slices of numbers; all else is text, as fmt's %+v writes it.
+// A MIMEBundle that is empty but not nil says that there is nothing to show. JSON is left out where one of the others is
+// there, since front ends would prefer it. Kinds that are known: image.Image, error, GoMLX tensors, gonum matrices, slices of
+// structs, of maps and of rows (as tables), slices of numbers; all else is text, as fmt's %+v writes it.
 func Bundle(v any) map[string]any {
 	b, failure := offered(v)
 	if len(b) == 0 && failure == "" {
@@ -50,7 +51,8 @@ func Bundle(v any) map[string]any {
 	return b
 }
 
-// Values returns the views of several values side by side, as a call with several results has them; nil if there is nothing but nils.
+// Values returns the views of several values side by side, as a call with several results has them; nil if there is nothing to
+// show but nils.
 func Values(values ...any) map[string]any {
 	var bundles []map[string]any
 	var texts []string
@@ -58,6 +60,9 @@ func Values(values ...any) map[string]any {
 	count := 0
 	for _, v := range values {
 		b := Bundle(v)
+		if len(b) == 1 && b[Plain] == "" {
+			continue
+		}
 		bundles = append(bundles, b)
 		texts = append(texts, fmt.Sprint(b[Plain]))
 		if v != nil {
@@ -149,10 +154,13 @@ func offered(v any) (b map[string]any, failure string) {
 		if problem != "" {
 			return b, problem
 		}
-		for mime, part := range own {
-			if b == nil {
-				b = map[string]any{}
+		if own != nil && b == nil {
+			b = map[string]any{}
+			if len(own) == 0 {
+				b[Plain] = ""
 			}
+		}
+		for mime, part := range own {
 			b[mime] = part
 		}
 	}

@@ -2,6 +2,7 @@ package live
 
 import (
 	"os"
+	"strings"
 	"syscall"
 )
 
@@ -15,6 +16,9 @@ type pipeFile struct {
 
 var pipes []pipeFile
 
+// pipesDir is the folder that was made for the pipes.
+var pipesDir string
+
 func initPipes() {
 	for _, p := range []struct {
 		to, back string
@@ -26,6 +30,9 @@ func initPipes() {
 			continue
 		}
 		pipes = append(pipes, pipeFile{st.Dev, st.Ino, p.kind})
+		if i := strings.LastIndexByte(path, '/'); p.kind == kindMessage && strings.Contains(path[:i+1], "gradbook") {
+			pipesDir = path[:i]
+		}
 		// Opened here for both directions, so that the program's own open never waits.
 		syscall.Open(path, syscall.O_RDWR|syscall.O_CLOEXEC, 0)
 		syscall.Open(os.Getenv(p.back), syscall.O_RDWR|syscall.O_CLOEXEC, 0)

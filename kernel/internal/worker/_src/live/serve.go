@@ -12,7 +12,6 @@ import (
 	"reflect"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -22,7 +21,7 @@ import (
 // Request is what the kernel asks, one JSON value a line.
 type Request struct {
 	ID        int
-	Op        string // "cell", "interrupt", "extend", "memory", "forget", "chdir", "setenv", "args", "gc"
+	Op        string // "cell", "interrupt", "extend", "memory", "forget", "chdir", "setenv", "args", "flags", "gc"
 	Plan      Plan
 	Entry     string      // function that runs the cell; "" for none
 	VarsFunc  string      // function that returns pointers to NewVars
@@ -30,7 +29,7 @@ type Request struct {
 	Convert   [][2]string // copy the first identity's value into the second's
 	Drop      []string    // identities whose values are given up
 	Extension string      // shared library with packages outside the base
-	Args      []string    // for args
+	Args      []string    // for args; of "flags": names
 	Target    int         // for interrupt: the request whose cell is meant
 	Name      string      // for chdir and setenv
 	Value     string
@@ -47,6 +46,7 @@ type Reply struct {
 	LoadTime  time.Duration
 	RunTime   time.Duration
 	Memory    *Memory
+	Text      string // of "value"
 }
 
 // Panic is a panic that no one recovered.
@@ -86,8 +86,8 @@ func Main() {
 	for {
 		line, err := in.ReadBytes('\n')
 		if err != nil { // the kernel is gone: so is what the program started, and its pipes
-			if dir := os.Getenv("GONB_TMP_DIR"); strings.Contains(dir, "gradbook") {
-				os.RemoveAll(dir)
+			if pipesDir != "" {
+				os.RemoveAll(pipesDir)
 			}
 			syscall.Kill(0, syscall.SIGKILL)
 			os.Exit(0)
@@ -126,9 +126,15 @@ func serve(q Request) {
 		answer(os.Chdir(q.Name), Reply{})
 	case "setenv":
 		answer(os.Setenv(q.Name, q.Value), Reply{})
+	case "flags":
+		forgetFlags(q.Args)
+		answer(nil, Reply{})
 	case "args":
 		os.Args = append(os.Args[:1:1], q.Args...)
 		answer(nil, Reply{})
+	case "value":
+		text, err := valueOf(q.Name)
+		answer(err, Reply{Text: text})
 	case "gc":
 		runtime.GC()
 		answer(nil, Reply{})

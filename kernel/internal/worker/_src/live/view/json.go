@@ -70,8 +70,13 @@ func rawJSON(part any) (json.RawMessage, error) {
 }
 
 // Marshal encodes v as JSON. Numbers that JSON does not have (NaN, infinities) become null, as plots want it.
-func Marshal(v any) (json.RawMessage, error) {
-	data, err := json.Marshal(v)
+func Marshal(v any) (data json.RawMessage, err error) {
+	defer func() {
+		if p := recover(); p != nil { // from a method MarshalJSON
+			data, err = nil, fmt.Errorf("panic: %v", p)
+		}
+	}()
+	data, err = json.Marshal(v)
 	if e, ok := err.(*json.UnsupportedValueError); ok && !strings.HasPrefix(e.Str, "encountered a cycle") {
 		data, err = json.Marshal(finite(reflect.ValueOf(v)))
 	}

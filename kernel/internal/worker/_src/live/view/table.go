@@ -69,6 +69,21 @@ func fits(v any) bool {
 	return len(s) <= oneLine && !strings.Contains(s, "\n")
 }
 
+// size is the note below a table; a type without name would only repeat the columns.
+func size(rows, columns int, t reflect.Type) string {
+	count := func(n int, what string) string {
+		if n == 1 {
+			return "1 " + what
+		}
+		return fmt.Sprintf("%d %ss", n, what)
+	}
+	note := count(rows, "row") + " × " + count(columns, "column")
+	if t != nil && t.Name() != "" {
+		note += " of " + t.String()
+	}
+	return note
+}
+
 func structGrid(r reflect.Value, t reflect.Type) *grid {
 	var fields []int
 	for i := range t.NumField() {
@@ -79,7 +94,7 @@ func structGrid(r reflect.Value, t reflect.Type) *grid {
 	if len(fields) == 0 {
 		return nil
 	}
-	g := &grid{note: fmt.Sprintf("%d rows × %d columns of %s", r.Len(), len(fields), t)}
+	g := &grid{note: size(r.Len(), len(fields), t)}
 	shown := pick(len(fields), maxCols, firstCols, lastCols)
 	for _, i := range shown {
 		if i < 0 {
@@ -133,7 +148,7 @@ func mapGrid(r reflect.Value) *grid {
 		names = append(names, k)
 	}
 	slices.Sort(names)
-	g := &grid{note: fmt.Sprintf("%d rows × %d columns", r.Len(), len(names))}
+	g := &grid{note: size(r.Len(), len(names), nil)}
 	columns := pick(len(names), maxCols, firstCols, lastCols)
 	for _, c := range columns {
 		if c < 0 {
@@ -173,7 +188,7 @@ func rowGrid(r reflect.Value, t reflect.Type) *grid {
 	if width == 0 {
 		return nil
 	}
-	g := &grid{note: fmt.Sprintf("%d rows × %d columns of %s", r.Len(), width, t)}
+	g := &grid{note: size(r.Len(), width, t)}
 	shown := pick(width, maxCols, firstCols, lastCols)
 	g.columns = indices(shown)
 	g.rows(r, func(row reflect.Value) (cells []string) {

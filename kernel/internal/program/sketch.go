@@ -280,8 +280,15 @@ func repair(text string) (fixed, tail string) {
 	file := fset.AddFile("", -1, len(text))
 	var s scanner.Scanner
 	open, out := []token.Token{}, []byte(text)
-	s.Init(file, out, func(_ token.Position, msg string) {
+	s.Init(file, out, func(pos token.Position, msg string) {
 		switch {
+		case strings.HasPrefix(msg, "string literal not terminated"):
+			end := strings.IndexByte(text[pos.Offset:], '\n')
+			if end < 0 {
+				tail = "\""
+			} else if rest := strings.TrimSpace(text[pos.Offset+end:]); rest == "" || rest[0] == ')' {
+				out[pos.Offset+end] = '"' // in place of the line's end, so that all else stays where it is
+			}
 		case strings.HasPrefix(msg, "raw string literal not terminated"):
 			tail = "`"
 		case strings.HasPrefix(msg, "comment not terminated"):

@@ -193,8 +193,6 @@ func proxy(t *testing.T, module, version string, files map[string]string) string
 func TestAutoget(t *testing.T) {
 	t.Setenv("GOPROXY", proxy(t, "example.com/fetched", "v1.0.0", map[string]string{"f.go": "package fetched\n\nfunc F() int { return 7 }\n"}))
 	t.Setenv("GONOSUMDB", "example.com")
-	t.Setenv("GOFLAGS", "-modcacherw")
-	t.Setenv("GONOSUMCHECK", "1")
 	s, dir := module(t, map[string]string{"go.mod": "module example.com/m\n\ngo 1.26\n"})
 	if got := execute(s, "import \"example.com/fetched\"\nfetched.F()", false); !strings.Contains(got, "no required module provides package example.com/fetched") {
 		t.Errorf("got %s", got)

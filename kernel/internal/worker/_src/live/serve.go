@@ -201,6 +201,7 @@ func startCell(q Request) {
 			case !returned:
 				reply.Status = "exit"
 			}
+			setProfLabel(nil) // it is no longer the cell's: nothing of that runs on
 			sendJSON(kindReply, reply)
 		}()
 		fn()

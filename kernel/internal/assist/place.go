@@ -12,7 +12,7 @@ type position struct {
 	Character int `json:"character"`
 }
 
-// place is a stretch of a text.
+// span is a stretch of a text.
 type span struct {
 	Start position `json:"start"`
 	End   position `json:"end"`

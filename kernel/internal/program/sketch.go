@@ -23,8 +23,8 @@ type Sketch struct {
 	text   string // the cell's
 }
 
-// SketchedName is the function of a sketch that holds the cell's statements.
-const SketchedName = reserved + "cell"
+// sketchedName is the function of a sketch that holds the cell's statements.
+const sketchedName = reserved + "cell"
 
 // Sketch makes the files for a cell's text (as Cell.Text has it) with a cursor at an offset. Packages that the text names
 // without importing them are imported; also are those to import beside that, by name, if their names are free.
@@ -77,7 +77,7 @@ func (o *Outline) Sketch(text string, cursor int, also map[string]string) *Sketc
 	}
 	place(inImports, imports.String())
 	place(inDecls, decls.String())
-	b.WriteString("func " + SketchedName + "() {\n")
+	b.WriteString("func " + sketchedName + "() {\n")
 	place(inStmts, stmts.String())
 	b.WriteString("}\n" + defs.String())
 	sk.Cell, sk.Others, sk.owns = File{"cell.go", b.String()}, o.files(k.names), k.names

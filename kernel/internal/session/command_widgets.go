@@ -17,10 +17,12 @@ import (
 // a comm over it; values go both ways under addresses, and a program is told of those that it has subscribed to.
 type widgets struct {
 	s    *Session
-	q    chan func() // what is to be sent, in order
-	done chan bool   // closed at the session's end
+	wake chan bool
+	done chan bool // closed at the session's end
 
 	mu     sync.Mutex // guards what follows
+	queue  []func()   // what is to be done, in order
+	busy   bool       // one of it is being done
 	id     string     // of the open comm; "" if none is
 	heard  time.Time  // when the page last said something
 	change chan bool  // closed and replaced when the page says something
@@ -46,32 +48,78 @@ const (
 var widgetScript string
 
 func newWidgets(s *Session) *widgets {
-	w := &widgets{s: s, q: make(chan func(), maxUndecided), done: make(chan bool), change: make(chan bool)}
-	go func() {
-		for {
-			select {
-			case f := <-w.q:
-				f()
-			case <-w.done:
-				return
-			}
-		}
-	}()
+	w := &widgets{s: s, wake: make(chan bool, 1), done: make(chan bool), change: make(chan bool)}
+	go w.work()
 	return w
 }
 
 func (w *widgets) close() { close(w.done) }
 
+// work does what is to be done, in order.
+func (w *widgets) work() {
+	for {
+		w.mu.Lock()
+		var f func()
+		if w.busy = len(w.queue) > 0; w.busy {
+			f, w.queue = w.queue[0], w.queue[1:]
+		} else {
+			w.changed()
+		}
+		w.mu.Unlock()
+		if f != nil {
+			f()
+			continue
+		}
+		select {
+		case <-w.wake:
+		case <-w.done:
+			return
+		}
+	}
+}
+
+// changed wakes those that wait; the lock is held.
+func (w *widgets) changed() {
+	close(w.change)
+	w.change = make(chan bool)
+}
+
 // later has f done once what was asked for before is done; the program is not kept waiting.
 func (w *widgets) later(f func()) {
+	w.mu.Lock()
+	w.queue = append(w.queue, f)
+	w.mu.Unlock()
 	select {
-	case w.q <- f:
+	case w.wake <- true:
 	default:
 	}
 }
 
+// inOrder does f at once, or after what still has to be done: a script that the program shows behind a value may need what the value has the page install.
+func (w *widgets) inOrder(f, later func()) {
+	w.mu.Lock()
+	busy := w.busy || len(w.queue) > 0
+	w.mu.Unlock()
+	if busy {
+		w.later(later)
+	} else {
+		f()
+	}
+}
+
+// drain waits until all is done, but not long.
+func (w *widgets) drain(ctx context.Context) {
+	w.wait(ctx, 2*openTime, func() bool { return !w.busy && len(w.queue) == 0 })
+}
+
 // send gives the page a value of the program, or asks it for one.
 func (w *widgets) send(v protocol.CommValue) {
+	w.mu.Lock()
+	full := len(w.queue) >= maxUndecided
+	w.mu.Unlock()
+	if full {
+		return
+	}
 	w.later(func() {
 		w.mu.Lock()
 		hopeless := time.Since(w.failed) < retry
@@ -200,8 +248,7 @@ func (w *widgets) take(c Comm) bool {
 		w.id = ""
 	}
 	w.heard = time.Now()
-	close(w.change)
-	w.change = make(chan bool)
+	w.changed()
 	script := w.script
 	w.script = ""
 	w.mu.Unlock()

@@ -26,17 +26,23 @@
     const addresses = new Map(); // symbol -> address
     const variables = new Map(); // address -> SyncedVariable
     const socket = new WebSocket(url);
+    let subshell; // of the kernel, so that values arrive while a cell runs
+    let creation; // id of the request for it
     let acknowledge;
     const connected = new Promise((resolve, reject) => {
         acknowledge = resolve;
-        socket.addEventListener("open", () => post("comm_open", {comm_id: id, target_name: "gonb_comm", kernel_id: KERNEL_ID, data: {}}));
+        socket.addEventListener("open", () => creation = post("create_subshell_request", {}, "control"));
         socket.addEventListener("close", () => reject(new Error("gonb_comm: the connection to the kernel is closed")));
     });
     connected.catch(() => {});
 
-    function post(type, content) {
-        const header = {msg_id: newID(), msg_type: type, username: "", session: session, date: new Date().toISOString(), version: "5.3"};
-        socket.send(JSON.stringify({header, msg_id: header.msg_id, msg_type: type, parent_header: {}, metadata: {}, content, buffers: [], channel: "shell"}));
+    function post(type, content, channel = "shell") {
+        const header = {msg_id: newID(), msg_type: type, username: "", session: session, date: new Date().toISOString(), version: "5.5"};
+        if (subshell && channel === "shell") {
+            header.subshell_id = subshell;
+        }
+        socket.send(JSON.stringify({header, msg_id: header.msg_id, msg_type: type, parent_header: {}, metadata: {}, content, buffers: [], channel}));
+        return header.msg_id;
     }
 
     function receive(data) {
@@ -61,7 +67,10 @@
             return; // with buffers: not for us
         }
         const message = JSON.parse(event.data);
-        if (message.msg_type === "comm_msg" && message.content?.comm_id === id) {
+        if (message.msg_type === "create_subshell_reply" && message.parent_header?.msg_id === creation) {
+            subshell = message.content?.subshell_id;
+            post("comm_open", {comm_id: id, target_name: "gonb_comm", kernel_id: KERNEL_ID, data: {}});
+        } else if (message.msg_type === "comm_msg" && message.content?.comm_id === id) {
             if (comm.debug) {
                 console.log("gonb_comm received", message.content.data);
             }
@@ -138,6 +147,9 @@
         close(code, reason) {
             if (globalThis.gonb_comm === comm) {
                 delete globalThis.gonb_comm;
+            }
+            if (subshell && socket.readyState === WebSocket.OPEN) {
+                post("delete_subshell_request", {subshell_id: subshell}, "control");
             }
             socket.close(code ?? 1000, reason);
         },

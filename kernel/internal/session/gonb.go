@@ -129,7 +129,8 @@ func (g *gonbStream) message(d *protocol.DisplayData) {
 		case !ok:
 			g.complain("a value for the page is no protocol.CommValue")
 		case v.Address == protocol.GonbuiSyncAddress:
-			g.answer(&protocol.CommValue{Address: protocol.GonbuiSyncAckAddress, Value: v.Value})
+			ack := func() { g.answer(&protocol.CommValue{Address: protocol.GonbuiSyncAckAddress, Value: v.Value}) }
+			g.o.s.widgets.inOrder(ack, ack)
 		default:
 			g.o.s.widgets.send(v)
 		}
@@ -147,7 +148,13 @@ func (g *gonbStream) message(d *protocol.DisplayData) {
 	for mime, v := range d.Data {
 		data[string(mime)] = v
 	}
-	g.o.display(data, d.Metadata, d.DisplayID, g.from)
+	from := g.from
+	show := func() { g.o.display(data, d.Metadata, d.DisplayID, from) }
+	g.o.s.widgets.inOrder(show, func() {
+		g.o.mu.Lock()
+		defer g.o.mu.Unlock()
+		show()
+	})
 }
 
 func (g *gonbStream) subscribe(v protocol.CommSubscription) {

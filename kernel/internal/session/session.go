@@ -263,6 +263,7 @@ func (s *Session) Execute(ctx context.Context, r Request, out func(Output)) (res
 	if err := errors.Join(s.refresh(ctx), commands.begin()); err != nil {
 		return failed(InternalError, err)
 	}
+	defer s.widgets.drain(ctx)
 	if d.HasGo {
 		result = s.run(ctx, r.Text, program.Cell{ID: cell.id, Name: cell.name, Text: d.Go, Main: d.Main, MainLine: d.MainLine})
 	}

@@ -340,7 +340,7 @@ func (b *Base) linkShared(ctx context.Context, dir, name, importcfg string, libs
 	}
 	out := filepath.Join(dir, name)
 	flags := []string{"-o", out, "-buildmode=shared", "-linkshared", "-installsuffix", "dynlink", "-importcfg", cfg, "-checklinkname=0", "-s", "-w",
-		"-X", "runtime.defaultGOROOT=" + b.ws.Go.Root, "-r", "$ORIGIN", "-extld=" + b.ws.Go.CC, "-extldflags=-fuse-ld=bfd -Wl,-z,noexecstack -Wl,--hash-style=gnu"}
+		"-X", "runtime.defaultGOROOT=" + b.ws.Go.Root, "-r", "$ORIGIN", "-extld=" + b.ws.Go.CC, "-extldflags=-fuse-ld=bfd -Wl,-z,noexecstack -Wl,--hash-style=gnu -Wl,-soname=" + name}
 	var paths []string
 	for _, l := range libs {
 		paths = append(paths, l.path)

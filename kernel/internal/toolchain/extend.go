@@ -20,7 +20,7 @@ type Extension struct {
 }
 
 // extensionForm changes when the way in which extensions are linked or kept changes.
-const extensionForm = "1"
+const extensionForm = "2"
 
 // Extend adds packages to the base, with all that they need and the base lacks. From then on Build and Import
 // know them. The packages are looked up in the workspace's build list as it is; nothing is downloaded into it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -115,6 +116,7 @@ type view struct {
 	libs     []*library
 	keys     []string
 	packages map[string]*Package // those that are imported
+	also     []string            // of those, the ones that the unit's files do not import
 	known    func(path string) (*Package, bool)
 }
 
@@ -144,6 +146,15 @@ func (b *Base) view(imports []string) (*view, error) {
 		v.packages[path] = p
 		used[p.library] = true
 	}
+	// The linker opens the libraries of packages that are imported, and not the libraries that those need: so one package of each is.
+	last := slices.Max(slices.Collect(maps.Keys(used)))
+	for _, path := range sortedKeys(b.packages) {
+		if p := b.packages[path]; p.library <= last && !used[p.library] && p.Export != "" && p.Name != "main" {
+			v.packages[path] = p
+			v.also = append(v.also, path)
+			used[p.library] = true
+		}
+	}
 	// What was linked against an extension is found again only where that extension is: its key is part of the object's.
 	for i, key := range b.keys {
 		if used[i] {
@@ -158,7 +169,7 @@ func (b *Base) compile(ctx context.Context, dir string, u Unit, imports []string
 	start := time.Now()
 	defer func() { t.Compile = time.Since(start) }()
 	var cfg strings.Builder
-	for _, path := range imports {
+	for _, path := range append(slices.Clone(imports), v.also...) {
 		if p := v.packages[path]; p.Export != "" {
 			fmt.Fprintf(&cfg, "packagefile %s=%s\n", path, p.Export)
 		}
@@ -169,7 +180,11 @@ func (b *Base) compile(ctx context.Context, dir string, u Unit, imports []string
 	args := []string{"-o", "unit.a", "-p", "main", "-buildid", buildID, "-lang=go1.26", "-installsuffix", "dynlink", "-dynlink", "-linkshared",
 		"-nolocalimports", "-dwarf=false", "-e", "-c=" + compileWorkers, "-trimpath", dir + "=>", "-importcfg", "importcfg", "-pack"}
 	// The first function's name in a library's table is taken for no name at all: so it is one that no one asks for.
-	first := "package " + PackageName + "\n\n//go:noinline\nfunc gradbook_first() {}\n"
+	first := "package " + PackageName + "\n"
+	for _, path := range v.also {
+		first += fmt.Sprintf("import _ %q\n", path)
+	}
+	first += "\n//go:noinline\nfunc gradbook_first() {}\n"
 	if err := os.WriteFile(filepath.Join(dir, "first.go"), []byte(first), 0o600); err != nil {
 		return nil, err
 	}

@@ -12,7 +12,7 @@ requirements := kernel/testdata/requirements-test.txt
 python := build/python/bin/python
 notebooks := $(filter-out %.out.ipynb,$(wildcard notebooks/*.ipynb))
 
-.PHONY: lab build test vet format unit notebooks conformance bench bench-latency bench-speed bench-memory clean
+.PHONY: lab build test vet format unit notebooks conformance bench bench-latency bench-speed bench-memory bench-assist clean
 
 build:
 	$(GO) build -o bin/gradbook ./kernel/cmd/gradbook
@@ -49,7 +49,7 @@ build/python/done: $(requirements)
 conformance:
 	$(GO) test -count=1 -timeout 4h ./kernel/internal/conformance -run TestPrograms -conformance.all
 
-bench: bench-latency bench-speed bench-memory
+bench: bench-latency bench-speed bench-memory bench-assist
 
 bench-latency:
 	$(GO) run ./kernel/bench/latency -write
@@ -59,6 +59,16 @@ bench-speed:
 
 bench-memory:
 	$(GO) run ./kernel/bench/memory -write
+
+# ipykernel comes with JupyterLab, whose packages are pinned.
+bench-assist: build build/python-lab/done
+	$(GO) run ./kernel/bench/assist -python $(CURDIR)/build/python-lab/bin/python -write
+
+build/python-lab/done: kernel/cmd/gradbook/requirements-lab.txt
+	rm -rf build/python-lab
+	$(PYTHON) -m venv build/python-lab
+	build/python-lab/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r $<
+	touch $@
 
 clean:
 	rm -rf bin build

@@ -54,6 +54,7 @@ func serveKernel(ctx context.Context, file string) error {
 	options := jupyter.Options{
 		ConnectionFile: file,
 		Interrupts:     interrupts,
+		Assist:         openAssistant,
 	}
 	if data, err := dataDir(); err == nil {
 		options.HistoryFile = filepath.Join(data, "history.jsonl")

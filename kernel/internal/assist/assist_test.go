@@ -188,6 +188,7 @@ const (
 layer := Layer{Weights: []float64{1}}
 größe := 3
 pair := struct{ Left, Right int }{1, 2}
+// when is when it began.
 var when = time.Now()`,
 }
 
@@ -323,6 +324,7 @@ func TestInspect(t *testing.T) {
 		{"type, all of it", "var l Lay‸er", 1, []string{"type Layer struct", "func (l *Layer) Forward"}},
 		{"field", "layer.Weights‸", 0, []string{"field Weights []float64", "by input", "-Value"}},
 		{"variable", "layer‸", 0, []string{"var layer Layer", "Value: value of layer"}},
+		{"variable with a comment", "whe‸n", 0, []string{"var when time.Time", "when is when it began.", "Value: value of when"}},
 		{"variable in a statement", "x := layer‸.Weights", 0, []string{"var layer Layer", "Value: value of layer"}},
 		{"variable in a function", "func f() { _ = lay‸er }", 0, []string{"Value: value of layer"}},
 		{"variable that the cell declares again", "layer := Layer{}\nlay‸er", 0, []string{"Value: value of layer"}},

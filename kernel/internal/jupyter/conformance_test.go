@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 )
@@ -42,32 +41,6 @@ func runPython(t *testing.T, args ...string) (string, error) {
 	cmd.Env = append(os.Environ(), "JUPYTER_PATH="+dir, "GRADBOOK_TEST_KERNELSPEC=tested", "JUPYTER_RUNTIME_DIR="+dir, "IPYTHONDIR="+dir)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
-}
-
-// Jupyter's own tests pass; those are left out that completion and inspection belong to.
-func TestJupyterKernelTest(t *testing.T) {
-	file, err := filepath.Abs("testdata/kernel_tests.py")
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := runPython(t, file, "-v")
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	missing := map[string]bool{"test_completion": true, "test_inspect": true, "test_pager": true}
-	ran := 0
-	for _, m := range regexp.MustCompile(`(?m)^(test_\w+) .*\.\.\. (.*)$`).FindAllStringSubmatch(out, -1) {
-		switch {
-		case m[2] == "ok":
-			ran++
-		case strings.HasPrefix(m[2], "skipped") && missing[m[1]]:
-		default:
-			t.Errorf("%s: %s", m[1], m[2])
-		}
-	}
-	if ran != 10 {
-		t.Errorf("%d tests passed, want 10:\n%s", ran, out)
-	}
 }
 
 // nbclient runs a notebook, as nbconvert and papermill do it.

@@ -100,13 +100,13 @@ func (g *growth) redeclare(name string) {
 // identify gives the cell's variables their identities.
 func (g *growth) identify() Errors {
 	g.renamed = map[string]*variable{}
-	values := g.values()
+	values, docs := g.values(), g.src.docs()
 	for _, name := range g.declared {
 		obj := g.pkg.Scope().Lookup(goName(name))
 		if obj.Type() == types.Typ[types.Invalid] {
 			return Errors{g.src.diagnostic(g.src.offset(obj.Pos()), "initialization cycle: %s refers to itself", name)}
 		}
-		v := &variable{name: name, cell: g.src.cell.Name, typ: obj.Type(), shown: show(obj.Type())}
+		v := &variable{name: name, cell: g.src.cell.Name, doc: docs[name], typ: obj.Type(), shown: show(obj.Type())}
 		f, ok := spell(v.typ)
 		if old := g.prior.vars[name]; !ok && old != nil && old.form.skeleton != "" && carried(old.typ, v.typ) == "" {
 			f, ok = old.form, true // so that it does not grow each time the cell is run

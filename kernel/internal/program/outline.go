@@ -2,6 +2,8 @@ package program
 
 import (
 	"fmt"
+	"go/ast"
+	"go/token"
 	"maps"
 	"slices"
 	"strings"
@@ -62,7 +64,7 @@ func (p *Program) Outline() *Outline {
 	for _, name := range slices.Sorted(maps.Keys(st.vars)) {
 		f := st.vars[name].form
 		zeros := map[string]bool{}
-		text := strings.ReplaceAll(fmt.Sprintf("var %s %s\n", name, f.text(zeros)), ownPrefix, "")
+		text := st.vars[name].doc + strings.ReplaceAll(fmt.Sprintf("var %s %s\n", name, f.text(zeros)), ownPrefix, "")
 		o.vars = append(o.vars, outlinedVar{name, text, f.imports, slices.Sorted(maps.Keys(zeros))})
 	}
 	for name, im := range st.names {
@@ -210,4 +212,41 @@ func (o *Outline) variables(without map[string]bool) File {
 		b.WriteString(zeroFunc(z))
 	}
 	return File{variablesFile, b.String()}
+}
+
+// docs returns the comments above the variables that the cell declares by var, as they were written.
+func (s *source) docs() map[string]string {
+	all := map[string]string{}
+	for _, d := range s.ast.Decls {
+		g, ok := d.(*ast.GenDecl)
+		if !ok || g.Tok != token.VAR {
+			continue
+		}
+		for _, spec := range g.Specs {
+			spec := spec.(*ast.ValueSpec)
+			off := s.offset(spec.Pos())
+			if !g.Lparen.IsValid() {
+				off = s.offset(g.Pos())
+			}
+			doc := above(s.cell.Text, off)
+			for _, id := range spec.Names {
+				all[plain(id.Name)] = doc
+			}
+		}
+	}
+	return all
+}
+
+// above returns the lines of comments right above the line of an offset.
+func above(text string, off int) string {
+	end := strings.LastIndexByte(text[:off], '\n') + 1
+	start := end
+	for start > 0 {
+		line := strings.LastIndexByte(text[:start-1], '\n') + 1
+		if !strings.HasPrefix(strings.TrimSpace(text[line:start]), "//") {
+			break
+		}
+		start = line
+	}
+	return text[start:end]
 }

@@ -46,6 +46,7 @@ type variable struct {
 	name     string
 	identity string
 	cell     string // the Name of the cell that declared it
+	doc      string // the comment above its declaration, as it was written
 	form     form   // how its declaration is written
 	typ      types.Type
 	shown    string // its type as a user would write it

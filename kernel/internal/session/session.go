@@ -115,7 +115,8 @@ type Session struct {
 	nextID int
 	cells  map[int]*cellText // every cell that was run, for traces
 	byName map[string]*cellText
-	agreed string // the text of a cell that lost values and may do so when it is run again
+	watch  func(*program.Outline) // told of what the program is after each cell; nil: nobody
+	agreed string                 // the text of a cell that lost values and may do so when it is run again
 
 	set      settings
 	widgets  *widgets
@@ -247,6 +248,7 @@ func (s *Session) Execute(ctx context.Context, r Request, out func(Output)) (res
 	cell := s.addCell(r.Name, r.Text)
 	s.out.begin(cell.id, out)
 	defer s.out.end()
+	defer s.grown()
 	defer func() { result.Took = time.Since(start) }()
 	if err := valid(r.Text); err != nil {
 		return failed(CompileError, err)

@@ -41,6 +41,15 @@ class GradbookTests(jupyter_kernel_test.KernelTests):
         "%nosuchcommand",
     ]
 
+    completion_samples = [
+        {"text": "fmt.Printl", "matches": {"Println"}},
+        {"text": "strings.HasPre", "matches": {"HasPrefix"}},
+        {"text": "%resta", "matches": {"%restart"}},
+    ]
+
+    code_inspect_sample = "fmt.Println"
+    code_page_something = "fmt.Println?"
+
     code_generate_error = 'panic("ouch")'
 
     code_execute_result = [

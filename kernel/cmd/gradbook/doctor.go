@@ -89,7 +89,7 @@ func (d *doctor) examine(ctx context.Context) {
 	} else {
 		d.cache(c)
 	}
-	d.want("JupyterLab", "jupyter-lab", "not installed; 'gradbook run' works without it (to have it: python3 -m pip install jupyterlab)")
+	d.want("JupyterLab", "jupyter-lab", "not installed; 'gradbook lab' installs one of its own, and 'gradbook run' works without it")
 }
 
 // module says what the folder belongs to.

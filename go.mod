@@ -5,6 +5,8 @@ go 1.26.5
 toolchain go1.26.8
 
 require (
+	github.com/chromedp/cdproto v0.0.0-20250724212937-08a3db8b4327 // the browser's keys and buttons, as chromedp names them
+	github.com/chromedp/chromedp v0.14.2 // a browser, to drive JupyterLab in tests as a person would
 	github.com/go-zeromq/zmq4 v0.17.0 // Jupyter's sockets, to drive kernels over the wire
 	github.com/gomlx/compute v0.1.3 // GoMLX's backend interface and its pure-Go backend, the default everywhere
 	github.com/gomlx/go-xla v0.4.2 // the XLA backend of GoMLX
@@ -32,11 +34,16 @@ require (
 	github.com/charmbracelet/x/ansi v0.11.6 // indirect
 	github.com/charmbracelet/x/cellbuf v0.0.15 // indirect
 	github.com/charmbracelet/x/term v0.2.2 // indirect
+	github.com/chromedp/sysutil v1.1.0 // indirect
 	github.com/clipperhouse/displaywidth v0.11.0 // indirect
 	github.com/clipperhouse/uax29/v2 v2.7.0 // indirect
 	github.com/erkkah/margaid v0.3.0 // indirect
+	github.com/go-json-experiment/json v0.0.0-20250725192818-e39067aee2d2 // indirect
 	github.com/go-logr/logr v1.4.3 // indirect
 	github.com/go-zeromq/goczmq/v4 v4.2.2 // indirect
+	github.com/gobwas/httphead v0.1.0 // indirect
+	github.com/gobwas/pool v0.2.1 // indirect
+	github.com/gobwas/ws v1.4.0 // indirect
 	github.com/gofrs/flock v0.13.0 // indirect
 	github.com/gofrs/uuid v4.4.0+incompatible // indirect
 	github.com/golang/freetype v0.0.0-20170609003504-e2365dfdc4a0 // indirect

@@ -153,6 +153,9 @@ func (r *reader) main(cmd Command, next int) error {
 	return nil
 }
 
+// parseFlags is Go that parses the program's flags, also where the cell or an earlier one calls something else "flag".
+const parseFlags = `import ᵹflag "flag"; ᵹflag.Parse()`
+
 // insert puts into the blanked lines what they stand for: the flags of the program are parsed where main begins.
 func (r *reader) insert() {
 	r.inits()
@@ -161,7 +164,7 @@ func (r *reader) insert() {
 		return
 	}
 	if r.cell.HasArgs || mentionsFlags(strings.Join(r.out, "\n")) {
-		parse = "flag.Parse()"
+		parse = parseFlags
 	}
 	if r.execAt > 0 {
 		if parse != "" {

@@ -8,6 +8,9 @@ import (
 	"github.com/gradbook/gradbook/kernel/internal/dialect"
 )
 
+// parse is what stands where main begins, if the program has arguments or flags.
+const parse = `import ᵹflag "flag"; ᵹflag.Parse()`
+
 func TestParse(t *testing.T) {
 	for _, tt := range []struct {
 		name, text, goText string
@@ -17,14 +20,15 @@ func TestParse(t *testing.T) {
 	}{
 		{"plain", "x := 1\nx", "x := 1\nx", 0, nil, nil},
 		{"main", "var x int\n%%\nx = 2", "var x int\n\nx = 2", 3, nil, nil},
-		{"main with arguments", "%main --n 3 \"a b\"\nf()", "flag.Parse()\nf()", 2, []string{"--n", "3", "a b"}, nil},
-		{"main with a flag", "var n = flag.Int(\"n\", 0, \"\")\n%%\n*n", "var n = flag.Int(\"n\", 0, \"\")\nflag.Parse()\n*n", 3, nil, nil},
-		{"arguments before main", "%args a\n%%\nf()", "\nflag.Parse()\nf()", 3, []string{"a"}, nil},
-		{"main over two lines", "%% a \\\nb\nf()", "flag.Parse()\n\nf()", 3, []string{"a", "b"}, nil},
-		{"comment prefix", "//gonb:%% a\nf()\n//gonb:!ls \\\n//gonb:-l", "flag.Parse()\nf()\n\n", 2, []string{"a"}, []string{"!|ls  -l"}},
+		{"main with arguments", "%main --n 3 \"a b\"\nf()", parse + "\nf()", 2, []string{"--n", "3", "a b"}, nil},
+		{"main with a flag", "var n = flag.Int(\"n\", 0, \"\")\n%%\n*n", "var n = flag.Int(\"n\", 0, \"\")\n" + parse + "\n*n", 3, nil, nil},
+		{"no flag", "%%\nflag := true", "\nflag := true", 2, nil, nil},
+		{"arguments before main", "%args a\n%%\nf()", "\n" + parse + "\nf()", 3, []string{"a"}, nil},
+		{"main over two lines", "%% a \\\nb\nf()", parse + "\n\nf()", 3, []string{"a", "b"}, nil},
+		{"comment prefix", "//gonb:%% a\nf()\n//gonb:!ls \\\n//gonb:-l", parse + "\nf()\n\n", 2, []string{"a"}, []string{"!|ls  -l"}},
 		{"comment that begins alike", "//gonb: %%\nx", "//gonb: %%\nx", 0, nil, nil},
 		{"exec", "%exec f", "f()", 0, nil, nil},
-		{"exec with arguments", "func f() {}\n%exec f -x=13", "func f() {}\nflag.Parse(); f()", 0, []string{"-x=13"}, nil},
+		{"exec with arguments", "func f() {}\n%exec f -x=13", "func f() {}\n" + parse + "; f()", 0, []string{"-x=13"}, nil},
 		{"escapes", `%args "a \"b\" \n\t\\" 'c d'`, "", 0, []string{"a \"b\" \n\t\\", "'c", "d'"}, nil},
 		{"empty word", `%args "" a""b`, "", 0, []string{"", "ab"}, nil},
 		{"init function", "func init_a() {\n}\n", "func init_a() {\n}; func init() { init_a() }\n", 0, nil, nil},
@@ -127,6 +131,7 @@ func TestFlags(t *testing.T) {
 		{"value", "flag.Var(v(1, 2), \"v\", \"\"); flag.CommandLine.Bool(`b`, true, \"\")", []string{"b", "v"}},
 		{"not a flag", "flag.Parse(); cfg.Int(\"n\", 0, \"\"); flag.Set(\"n\", \"1\"); flag.Lookup(\"n\")", nil},
 		{"another name", "import fl \"flag\"\nfl.Int(\"n\", 0, \"\")", []string{"n"}},
+		{"both names", "import fl \"flag\"\nfl.Int(\"n\", 0, \"\"); flag.Int(\"m\", 0, \"\")", []string{"m", "n"}},
 		{"declared only", "func deep() { flag.Int(\"deep\", 0, \"\") }\nfunc setup() { deep(); flag.Int(\"setup\", 0, \"\") }", nil},
 		{"called", "setup()", []string{"deep", "setup"}},
 		{"called by main", "func main() { setup() }", []string{"deep", "setup"}},

@@ -48,7 +48,12 @@ func (f *Flags) Add(text string) []string {
 // mentionsFlags tells whether the text may use package flag.
 func mentionsFlags(text string) bool {
 	toks, _ := tokens(text)
-	return slices.ContainsFunc(toks, func(t lexeme) bool { return t.tok == token.IDENT && t.lit == "flag" })
+	for i, t := range toks {
+		if t.tok == token.STRING && t.lit == `"flag"` || t.tok == token.PERIOD && i > 0 && toks[i-1].lit == "flag" {
+			return true
+		}
+	}
+	return false
 }
 
 // definitions finds flags and names in the text: those of its functions, and those outside of any.
@@ -56,10 +61,10 @@ func definitions(text string) (top *function, declared map[string]*function) {
 	toks, _ := tokens(text)
 	newFunction := func() *function { return &function{map[string]bool{}, map[string]bool{}} }
 	top, declared = newFunction(), map[string]*function{}
-	pkg := "flag"
+	sets := map[string]bool{"flag": true, "CommandLine": true} // what defines flags
 	for i, t := range toks {
 		if i > 0 && t.tok == token.STRING && t.lit == `"flag"` && toks[i-1].tok == token.IDENT {
-			pkg = toks[i-1].lit // import pkg "flag"
+			sets[toks[i-1].lit] = true // import name "flag"
 		}
 	}
 	for _, part := range functions(toks) {
@@ -73,7 +78,7 @@ func definitions(text string) (top *function, declared map[string]*function) {
 				continue
 			}
 			fn.names[t.lit] = true
-			if t.lit == pkg || t.lit == "CommandLine" {
+			if sets[t.lit] {
 				if name, ok := definition(part.toks[i+1:]); ok {
 					fn.flags[name] = true
 				}

@@ -52,10 +52,13 @@ func (c *comms) run(ctx context.Context) {
 	}
 }
 
+// errNotRunning is no news to anyone: front ends ask for widgets as soon as they see a kernel.
+var errNotRunning = errors.New("the program is not running")
+
 func (c *comms) deliver(m session.Comm) error {
 	s := c.k.program.now()
 	if s == nil {
-		return errors.New("the program is not running")
+		return errNotRunning
 	}
 	return s.Comm(m)
 }
@@ -135,7 +138,9 @@ func (k *kernel) comm(_ context.Context, r *request) {
 	if err == nil {
 		return
 	}
-	k.log("%s for comm %s: %v", r.Type, c.ID, err)
+	if !errors.Is(err, errNotRunning) {
+		k.log("%s for comm %s: %v", r.Type, c.ID, err)
+	}
 	k.comms.note("close", c.ID, "")
 	if c.Op == "open" { // as the protocol asks for where there is no one to talk to
 		k.publish(message{kind: "comm_close", parent: r.raw, content: map[string]any{"comm_id": c.ID, "data": map[string]any{}}})

@@ -53,9 +53,9 @@ func TestErrorContent(t *testing.T) {
 	reply := c.reply(id)
 	c.idle(id)
 	want := []string{
-		"\x1b[1m\x1b[31mpanic\x1b[0m: assignment to entry in nil map",
-		"  \x1b[36mcell 1, line 1\x1b[0m, in f", "      func f(m map[string]int) { m[\"a\"] = 1 }",
-		"  \x1b[36mcell 1, line 2\x1b[0m", "      f(nil)",
+		"\x1b[1mpanic\x1b[0m: assignment to entry in nil map",
+		"  \x1b[1;36mcell 1, line 1\x1b[0m, in f", "      func f(m map[string]int) { m[\"a\"] = 1 }",
+		"  \x1b[1;36mcell 1, line 2\x1b[0m", "      f(nil)",
 	}
 	var got []string
 	for _, line := range reply.content["traceback"].([]any) {

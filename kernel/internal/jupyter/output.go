@@ -234,26 +234,23 @@ var (
 	caret = regexp.MustCompile(`^(\s*)(\^+)$`)
 )
 
-// paint colours the lines of an error: what happened in red, places in cyan.
+// paint sets off the lines of an error: what happened is bold, and places in the one colour that can be read on the background which
+// JupyterLab gives errors, on its light and on its dark theme.
 func paint(lines []string) []string {
-	const red, cyan, bold, plain = "\x1b[31m", "\x1b[36m", "\x1b[1m", "\x1b[0m"
+	const bold, cyan, plain = "\x1b[1m", "\x1b[1;36m", "\x1b[0m"
 	out := make([]string, len(lines))
 	for i, line := range lines {
 		switch m := place.FindStringSubmatch(line); {
 		case m != nil:
-			rest := m[3]
-			if strings.HasPrefix(rest, ": ") {
-				rest = ": " + red + rest[2:] + plain
-			}
-			out[i] = m[1] + cyan + m[2] + plain + rest
+			out[i] = m[1] + cyan + m[2] + plain + m[3]
 		case caret.MatchString(line):
-			out[i] = caret.ReplaceAllString(line, "$1"+red+"$2"+plain)
+			out[i] = caret.ReplaceAllString(line, "$1"+bold+"$2"+plain)
 		case i == 0:
 			head, rest, found := strings.Cut(line, ": ")
 			if found && !strings.Contains(head, " ") {
-				out[i] = bold + red + head + plain + ": " + rest
+				out[i] = bold + head + plain + ": " + rest
 			} else {
-				out[i] = red + line + plain
+				out[i] = bold + line + plain
 			}
 		default:
 			out[i] = line

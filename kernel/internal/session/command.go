@@ -57,9 +57,6 @@ func (c *cellCommands) close() {
 // begin prepares the live program for the cell's Go.
 func (c *cellCommands) begin() error {
 	s := c.s
-	if err := s.ready(); err != nil {
-		return err
-	}
 	c.tee()
 	defined := s.set.flags.Add(c.d.Go)
 	if c.d.HasArgs || len(defined) > 0 || c.d.Test || strings.Contains(c.d.Go, "flag") {

@@ -27,7 +27,7 @@ func (c *cellCommands) magic(ctx context.Context) Result {
 	cmd := exec.Command(words[0], words[1:]...)
 	cmd.Dir = c.s.o.Dir
 	cmd.Stdin = strings.NewReader(c.d.Body + "\n")
-	return c.s.subprocess(ctx, cmd, strings.Join(words, " "))
+	return c.s.subprocess(ctx, cmd, strings.Join(words, " "), func(int) {})
 }
 
 func (c *cellCommands) writeFile(m *dialect.Command) error {

@@ -18,6 +18,7 @@ func (c *cellCommands) shell(ctx context.Context, line, dir string) Result {
 	cmd.Dir = dir
 	done := make(chan struct{})
 	defer close(done)
+	started := func(int) {}
 	if c.input {
 		c.input = false
 		if c.s.o.Ask == nil {
@@ -29,21 +30,23 @@ func (c *cellCommands) shell(ctx context.Context, line, dir string) Result {
 			}
 			defer r.Close()
 			cmd.Stdin = r
-			go c.s.typeInput(cmd, w, c.password, done)
+			password := c.password
+			started = func(pid int) { go c.s.typeInput(pid, w, password, done) }
 		}
 	}
-	return c.s.subprocess(ctx, cmd, line)
+	return c.s.subprocess(ctx, cmd, line, started)
 }
 
 // subprocess runs a command that a user may interrupt.
-func (s *Session) subprocess(ctx context.Context, cmd *exec.Cmd, line string) Result {
+func (s *Session) subprocess(ctx context.Context, cmd *exec.Cmd, line string, started func(pid int)) Result {
 	cmd.Env = s.environment()
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Stdout = streamWriter{s.out, "stdout"}
 	cmd.Stderr = streamWriter{s.out, "stderr"}
 	if err := cmd.Start(); err != nil {
 		return failed(CommandError, fmt.Errorf("starting %s: %w", cmd.Path, err))
 	}
+	started(cmd.Process.Pid)
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
 	select {
@@ -88,7 +91,7 @@ func (s *Session) canAsk(name string) error {
 const inputPause = 20 * time.Millisecond
 
 // typeInput asks the user for a line whenever the command waits for one.
-func (s *Session) typeInput(cmd *exec.Cmd, to *os.File, password bool, done <-chan struct{}) {
+func (s *Session) typeInput(pid int, to *os.File, password bool, done <-chan struct{}) {
 	defer to.Close()
 	for {
 		select {
@@ -96,7 +99,7 @@ func (s *Session) typeInput(cmd *exec.Cmd, to *os.File, password bool, done <-ch
 			return
 		case <-time.After(inputPause):
 		}
-		if cmd.Process == nil || !waitsForInput(cmd.Process.Pid) {
+		if !waitsForInput(pid) {
 			continue
 		}
 		line, err := s.o.Ask(" ", password)

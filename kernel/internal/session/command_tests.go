@@ -42,7 +42,13 @@ func (c *cellCommands) test(ctx context.Context, name string) Result {
 	var own []string
 	benchmarks := false
 	for _, d := range s.program.Declarations() {
-		if d.Kind != program.Func || d.Aside != nil {
+		if d.Kind != program.Func {
+			continue
+		}
+		if d.Aside != nil {
+			if isTest(d.Name, "Test") || isTest(d.Name, "Benchmark") || isTest(d.Name, "Fuzz") {
+				s.out.note("%s is set aside, and not run: %s:%d: %s", d.Name, d.Aside.Cell, d.Aside.Line, d.Aside.Msg)
+			}
 			continue
 		}
 		switch {

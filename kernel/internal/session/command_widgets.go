@@ -16,9 +16,10 @@ import (
 // widgets is the kernel's side of GoNB's widgets. The page runs a script that opens a connection to the kernel of its own and
 // a comm over it; values go both ways under addresses, and a program is told of those that it has subscribed to.
 type widgets struct {
-	s    *Session
-	wake chan bool
-	done chan bool // closed at the session's end
+	s      *Session
+	kernel string // Jupyter's name for it; "" if it has none
+	wake   chan bool
+	done   chan bool // closed at the session's end
 
 	mu     sync.Mutex // guards what follows
 	queue  []func()   // what is to be done, in order
@@ -49,6 +50,11 @@ var widgetScript string
 
 func newWidgets(s *Session) *widgets {
 	w := &widgets{s: s, wake: make(chan bool, 1), done: make(chan bool), change: make(chan bool)}
+	for _, e := range s.environment() {
+		if v, ok := strings.CutPrefix(e, protocol.GONB_JUPYTER_KERNEL_ID_ENV+"="); ok {
+			w.kernel = v
+		}
+	}
 	go w.work()
 	return w
 }
@@ -205,16 +211,10 @@ func (w *widgets) wait(ctx context.Context, most time.Duration, ok func() bool) 
 
 // install has the page run the script, and waits for its comm.
 func (w *widgets) install(ctx context.Context) error {
-	kernel := ""
-	for _, e := range w.s.environment() {
-		if v, ok := strings.CutPrefix(e, protocol.GONB_JUPYTER_KERNEL_ID_ENV+"="); ok {
-			kernel = v
-		}
-	}
-	if w.s.o.Comm == nil || kernel == "" {
+	if w.s.o.Comm == nil || w.kernel == "" {
 		return errors.New("the program wants to speak to the page that shows the notebook (as widgets and package dom do), and there is none here: open the notebook in JupyterLab")
 	}
-	quoted, err := json.Marshal(kernel)
+	quoted, err := json.Marshal(w.kernel)
 	if err != nil {
 		return err
 	}
@@ -224,7 +224,7 @@ func (w *widgets) install(ctx context.Context) error {
 	w.mu.Unlock()
 	w.show(script, "<script>"+strings.ReplaceAll(widgetScript, "KERNEL_ID", string(quoted))+"</script>")
 	if !w.wait(ctx, openTime, func() bool { return w.id != "" }) {
-		return errors.New("the page did not connect to the program: widgets and package dom will not work (they need JupyterLab or Jupyter Notebook; VS Code does not let them)")
+		return errors.New("the page did not connect to the program: widgets and package dom will not work (they are made for JupyterLab and Jupyter Notebook)")
 	}
 	return nil
 }
@@ -237,6 +237,9 @@ func (w *widgets) show(id, html string) {
 
 // take is given the comm messages of the front end; it reports whether this one is for it.
 func (w *widgets) take(c Comm) bool {
+	if w.s.o.Comm == nil {
+		return false
+	}
 	w.mu.Lock()
 	switch {
 	case c.Op == "open" && c.Target == widgetTarget:

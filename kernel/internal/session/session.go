@@ -120,7 +120,8 @@ type Session struct {
 
 	set      settings
 	widgets  *widgets
-	numbered int // cells that were given names here
+	numbered int          // cells that were given names here
+	before   func() error // prepares the live program, when the cell is compiled and about to run
 
 	asking atomic.Bool // a question is with the user
 	input  *os.File    // where answers go; nil without Options.Ask
@@ -262,9 +263,10 @@ func (s *Session) Execute(ctx context.Context, r Request, out func(Output)) (res
 	if result := commands.run(ctx); result.Status != OK || !d.HasGo && !d.Test {
 		return result
 	}
-	if err := errors.Join(s.refresh(ctx), commands.begin()); err != nil {
+	if err := s.refresh(ctx); err != nil {
 		return failed(InternalError, err)
 	}
+	s.before = commands.begin
 	defer s.widgets.drain(ctx)
 	if d.HasGo {
 		result = s.run(ctx, r.Text, program.Cell{ID: cell.id, Name: cell.name, Text: d.Go, Main: d.Main, MainLine: d.MainLine})
@@ -311,6 +313,12 @@ func (s *Session) run(ctx context.Context, text string, cell program.Cell) Resul
 	}
 	if err := s.ready(); err != nil {
 		return failed(DiedError, err)
+	}
+	if before := s.before; before != nil {
+		s.before = nil
+		if err := before(); err != nil {
+			return failed(DiedError, err)
+		}
 	}
 	reply, err := s.worker.Do(ctx, request)
 	times.Load, times.Run = reply.LoadTime, reply.RunTime

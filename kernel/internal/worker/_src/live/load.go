@@ -401,6 +401,8 @@ func (l *library) module() error {
 		return fmt.Errorf("%s: module data that this version of Gradbook does not know", l.plan.Object)
 	}
 	l.md.hasmain = 0 // the host program is the main module
+	// The runtime compares a file's number, which counts bytes here, with this length, which counts files; of a cell with few files it would know none.
+	l.md.filetab = unsafe.Slice(unsafe.SliceData(l.md.filetab), max(len(l.md.filetab), 1<<20))
 	l.md.inittasks = nil
 	l.md.itablinks = nil
 	l.md.modulehashes = nil

@@ -86,10 +86,13 @@ func openLab(t *testing.T) *lab {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // the state says it
+		close(ended)
+	}()
 	t.Cleanup(func() { l.close(t, cmd, ended) })
-	l.await(t, ended, filepath.Join(l.runtime, fmt.Sprintf("jpserver-%d.json", cmd.Process.Pid)))
+	l.await(t, cmd, ended, filepath.Join(l.runtime, fmt.Sprintf("jpserver-%d.json", cmd.Process.Pid)))
 	return l
 }
 
@@ -97,16 +100,16 @@ func openLab(t *testing.T) *lab {
 var offline = regexp.MustCompile(`NewConnectionError|NameResolutionError|ConnectTimeoutError|ReadTimeoutError|ProxyError`)
 
 // await waits until JupyterLab serves, which it says in a file.
-func (l *lab) await(t *testing.T, ended <-chan error, file string) {
+func (l *lab) await(t *testing.T, cmd *exec.Cmd, ended <-chan struct{}, file string) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
 		select {
-		case err := <-ended:
+		case <-ended:
 			text := l.text()
 			if strings.Contains(text, "JupyterLab could not be installed") && offline.MatchString(text) {
 				t.Skip("no JupyterLab is here, and no network to install it from:\n" + text)
 			}
-			t.Fatalf("gradbook lab ended: %v\n%s", err, text)
+			t.Fatalf("gradbook lab ended: %v\n%s", cmd.ProcessState, text)
 		default:
 		}
 		var server struct{ URL, Token string }
@@ -121,7 +124,7 @@ func (l *lab) await(t *testing.T, ended <-chan error, file string) {
 }
 
 // close ends JupyterLab as a service manager does. All that it has started must end with it: kernels, their programs, gopls.
-func (l *lab) close(t *testing.T, cmd *exec.Cmd, ended <-chan error) {
+func (l *lab) close(t *testing.T, cmd *exec.Cmd, ended <-chan struct{}) {
 	if n := len(l.processes()); l.url != "" && n < 3 && !t.Failed() { // JupyterLab, a kernel and a program
 		t.Errorf("%d processes have the environment that JupyterLab was given", n)
 	}

@@ -32,8 +32,9 @@ type page struct {
 // openPage starts the browser with an empty profile.
 func openPage(t *testing.T, browser, url string) *page {
 	t.Helper()
+	home := t.TempDir()
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(browser), chromedp.UserDataDir(t.TempDir()),
+		chromedp.ExecPath(browser), chromedp.UserDataDir(filepath.Join(home, "profile")), chromedp.Env("HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home),
 		chromedp.NoSandbox, // the sandbox does not work for root, as which CI runs
 		chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.WSURLReadTimeout(time.Minute),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),

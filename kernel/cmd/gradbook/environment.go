@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -133,7 +134,20 @@ func installLab(ctx context.Context, python, dir string, show *status) error {
 		}
 	}
 	if err := pip.Wait(); err != nil {
+		if slices.ContainsFunc(last, func(line string) bool { return strings.Contains(line, "No matching distribution found") }) {
+			last = append(last, "the package index could not be reached, or lacks the package: JupyterLab is fetched from it once, and needs no network later")
+		}
 		return errors.Join(fmt.Errorf("pip: %w", err), errors.New(strings.Join(last, "\n")))
 	}
-	return nil
+	return quietLab(dir)
+}
+
+// quietLab keeps JupyterLab from asking newcomers whether it may fetch news.
+func quietLab(dir string) error {
+	settings := filepath.Join(dir, "share", "jupyter", "lab", "settings")
+	if err := os.MkdirAll(settings, 0o755); err != nil {
+		return err
+	}
+	const overrides = `{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}` + "\n"
+	return os.WriteFile(filepath.Join(settings, "overrides.json"), []byte(overrides), 0o644)
 }

@@ -1,14 +1,15 @@
 package live
 
 import (
+	"bytes"
 	"errors"
 	"gradbook/live/view"
 	"reflect"
-	"unsafe"
+	"runtime"
 )
 
-// valueOf returns the text of a variable's value. It is not read while goroutines of cells
-// live: they may be writing it.
+// valueOf returns the text of a variable's value. It is not read while code of the notebook
+// runs: that may be writing it.
 func valueOf(id string) (string, error) {
 	if busy() {
 		return "", errors.New("code of the notebook is running")
@@ -22,14 +23,19 @@ func valueOf(id string) (string, error) {
 	return view.Text(reflect.ValueOf(st.ptr).Elem().Interface()), nil
 }
 
-// busy reports whether a goroutine that a cell started is alive.
+// busy reports whether a goroutine has a function of the notebook on its stack. Goroutines that only libraries
+// run, such as the readers of pipes, do not count.
 func busy() bool {
-	runs.RLock()
-	defer runs.RUnlock()
-	alive := false
-	forEachG(func(g unsafe.Pointer) {
-		label := *(*unsafe.Pointer)(unsafe.Add(g, labelOffset))
-		alive = alive || label != nil && !dead(g) && runs.byLabel[label] != nil
-	})
-	return alive
+	buf := make([]byte, 1<<16)
+	n := runtime.Stack(buf, true)
+	for n == len(buf) && n < 1<<24 {
+		buf = make([]byte, 4*n)
+		n = runtime.Stack(buf, true)
+	}
+	for _, stack := range bytes.Split(buf[:n], []byte("\n\n")) {
+		if bytes.Contains(stack, []byte("\nmain.")) && !bytes.Contains(stack, []byte("\ngradbook/live.Main(")) {
+			return true
+		}
+	}
+	return n == len(buf)
 }

@@ -33,6 +33,9 @@ func busy() bool {
 		n = runtime.Stack(buf, true)
 	}
 	for _, stack := range bytes.Split(buf[:n], []byte("\n\n")) {
+		if bytes.Contains(stack, []byte("gradbook/live.newproc")) { // which the notebook started, if it has not begun yet
+			return true
+		}
 		if bytes.Contains(stack, []byte("\nmain.")) && !bytes.Contains(stack, []byte("\ngradbook/live.Main(")) {
 			return true
 		}

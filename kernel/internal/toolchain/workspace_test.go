@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"golang.org/x/mod/modfile"
+	"golang.org/x/mod/semver"
 
 	"github.com/gradbook/gradbook"
 	"github.com/gradbook/gradbook/kernel/internal/toolchain"
@@ -95,7 +96,8 @@ func TestScratchModule(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What the user added stays; what is older than Gradbook's is raised.
-	old := own.Require[0].Mod
+	i := slices.IndexFunc(own.Require, func(r *modfile.Require) bool { return semver.Compare(r.Mod.Version, "v0.0.1") > 0 })
+	old := own.Require[i].Mod
 	text := strings.Replace(string(before), old.Path+" "+old.Version, old.Path+" v0.0.1", 1) + "\nrequire example.com/added v1.2.3\n"
 	if err := os.WriteFile(ws.Mod, []byte(text), 0o644); err != nil {
 		t.Fatal(err)

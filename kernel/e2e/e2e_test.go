@@ -66,7 +66,7 @@ func chromium(t *testing.T) string {
 // open waits for the notebook, with a kernel and Go's colours.
 func (p *page) open() {
 	p.until("the notebook", cell(cellTypes))
-	p.click(".jp-toast-button", "No") // JupyterLab asks newcomers whether they want its news
+	p.click(".jp-RenderedMarkdown h1", "A tour") // the status bar speaks of what was clicked last
 	p.status("Idle")
 	p.prompt(cellTypes, " ")
 	p.until("keywords in a colour of their own", fmt.Sprintf(`(() => {

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,7 +13,6 @@ import (
 	"regexp"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/gradbook/gradbook/kernel/internal/toolchain"
 )
@@ -51,7 +49,7 @@ func Build(ctx context.Context, g *toolchain.Go, cacheDir string, log func(strin
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("no place for gopls: %w; set GRADBOOK_CACHE to a folder that can be written", err)
 	}
-	unlock, err := lock(ctx, dir+".lock")
+	unlock, err := toolchain.Lock(ctx, dir+".lock", nil)
 	if err != nil {
 		return "", err
 	}
@@ -95,28 +93,4 @@ func compile(ctx context.Context, g *toolchain.Go, dir string) error {
 		return fmt.Errorf("%w\n%s", err, strings.TrimSpace(words.String()))
 	}
 	return os.Rename(fresh, filepath.Join(dir, "gopls"))
-}
-
-// lock takes an exclusive lock on path, across processes.
-func lock(ctx context.Context, path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return func() { f.Close() }, nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
-			f.Close()
-			return nil, fmt.Errorf("lock %s: %w", path, err)
-		}
-		select {
-		case <-ctx.Done():
-			f.Close()
-			return nil, ctx.Err()
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
 }

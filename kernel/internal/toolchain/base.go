@@ -150,7 +150,7 @@ func (b *Base) open(ctx context.Context) error {
 	if b.openRecorded(file) {
 		return nil
 	}
-	unlock, err := lock(ctx, b.cache.path("locks", "base"), func() {
+	unlock, err := Lock(ctx, b.cache.path("locks", "base"), func() {
 		b.opts.Progress(Progress{Stage: "waiting for another process that builds the base library"})
 	})
 	if err != nil {

@@ -141,7 +141,7 @@ func (b *Base) fresh(pkgs []*listed, asked []string) (list []*listed, key string
 
 // linkExtension links packages into a library of the cache.
 func (b *Base) linkExtension(ctx context.Context, key string, pkgs []*listed) (*manifest, error) {
-	unlock, err := lock(ctx, b.cache.path("locks", key), nil)
+	unlock, err := Lock(ctx, b.cache.path("locks", key), nil)
 	if err != nil {
 		return nil, err
 	}

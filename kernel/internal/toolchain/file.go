@@ -18,8 +18,8 @@ import (
 	"time"
 )
 
-// lock takes an exclusive lock on path, across processes; waiting is called once if another holds it.
-func lock(ctx context.Context, path string, waiting func()) (unlock func(), err error) {
+// Lock takes an exclusive lock on path, across processes; waiting is called once if another holds it.
+func Lock(ctx context.Context, path string, waiting func()) (unlock func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
 	}

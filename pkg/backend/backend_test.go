@@ -171,6 +171,9 @@ func TestInstalledPlugins(t *testing.T) {
 			if backend.IsGo(b) {
 				t.Errorf("%s is the pure-Go backend", config)
 			}
+			if p.Name == "cpu" && b.NumDevices() != 1 {
+				t.Errorf("%s has %d devices: one is quicker", config, b.NumDevices())
+			}
 			checkSoftmax(t, softmax(b))
 		}
 		broken := t.TempDir()

@@ -183,6 +183,10 @@ func isCUDA(path string) bool {
 	return strings.Contains(name, "cuda") || strings.Contains(name, "nvidia")
 }
 
+func isCPU(path string) bool {
+	return strings.Contains(strings.ToLower(filepath.Base(path)), "cpu") && !isCUDA(path)
+}
+
 func hasGPU() bool {
 	for _, pattern := range []string{"/dev/nvidia*", "/dev/dxg"} { // the second under WSL
 		if found, _ := filepath.Glob(pattern); len(found) > 0 {
@@ -302,7 +306,13 @@ func start(path, options string) (compute.Backend, string, error) {
 	if options != "" {
 		name += "," + options
 	}
-	b, err := protect(name)
+	b, err := compute.Backend(nil), errors.New("not for the CPU")
+	if isCPU(path) {
+		b, err = oneCPU(strings.TrimPrefix(name, "xla:"))
+	}
+	if err != nil { // also where a plugin does not know these options
+		b, err = protect(name)
+	}
 	if err != nil {
 		return nil, "", errors.Errorf("PJRT plugin %s does not start: %v", path, errors.Cause(err)) // what is wrapped around it names the path again and again
 	}

@@ -44,15 +44,16 @@ func TestJupyterLab(t *testing.T) {
 		{"08-interrupt", p.interrupt},
 		{"09-input", p.input},
 		{"10-restart", p.restart},
-		{"11-dark", p.dark},
-		{"12-launcher", p.launcher},
+		{"11-gone", p.gone},
+		{"12-dark", p.dark},
+		{"13-launcher", p.launcher},
 	} {
 		p.step(step.name, step.do)
 	}
 }
 
 // chromium finds the browser.
-func chromium(t *testing.T) string {
+func chromium(t testing.TB) string {
 	t.Helper()
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if path, err := exec.LookPath(name); err == nil {
@@ -194,13 +195,30 @@ func (p *page) restart() {
 	p.at(".jp-Dialog-header", "Restart Kernel?")
 	p.picture("10-restart-dialog")
 	p.click(".jp-Dialog-button", "Restart")
-	p.until("the slider as one whose program is gone", cell(cellSlider)+"?.querySelector('.jupyter-widgets-disconnected')")
+	p.until("the slider as one whose program is gone", disconnected)
 	p.status("Idle")
 	p.run(cellEmpty, "width")
 	p.shows(cellEmpty, "undefined: width")
 	p.picture("10-restart-undefined")
 	p.menu("Run", "Run All Cells")
 	p.all(2)
+}
+
+// disconnected is the JavaScript that tells whether the slider looks like one whose program is gone.
+var disconnected = cell(cellSlider) + "?.querySelector('.jupyter-widgets-disconnected')"
+
+// gone ends the program below the kernel: its slider looks as after a restart, and what it drew stays.
+func (p *page) gone() {
+	p.until("a slider with a program", "!"+disconnected)
+	p.run(cellEmpty, "os.Exit(3)")
+	p.shows(cellEmpty, "the live program has ended")
+	p.until("the slider as one whose program is gone", disconnected)
+	p.until("the plot that it drew", plotted(cellSlider))
+	p.picture("11-gone-exit")
+	p.edit(cellEmpty, "1")
+	p.menu("Run", "Run All Cells")
+	p.all(10)
+	p.until("a slider with a program", "!"+disconnected)
 }
 
 // dark looks at it all in the dark theme.
@@ -210,7 +228,7 @@ func (p *page) dark() {
 	for n, name := range []string{cellValue: "value", cellPanic: "panic"} {
 		if name != "" {
 			p.do(chromedp.Evaluate(cell(n)+".scrollIntoView()", nil))
-			p.picture("11-dark-" + name)
+			p.picture("12-dark-" + name)
 		}
 	}
 	p.readable()
@@ -234,7 +252,7 @@ func (p *page) launcher() {
 	const card, here = `.jp-LauncherCard[data-category="Notebook"]`, ".jp-NotebookPanel:not(.lm-mod-hidden)"
 	p.at(card, "Go (Gradbook)")
 	p.until("the logo", "[...document.querySelectorAll("+quote(card+" img")+")].some(e => e.src.includes('/gradbook/') && e.naturalWidth > 0)")
-	p.picture("12-launcher-card")
+	p.picture("13-launcher-card")
 	p.click(card, "Go (Gradbook)")
 	p.until("an empty notebook", "document.querySelectorAll("+quote(here+" .jp-CodeCell")+").length === 1")
 	p.status("Idle")

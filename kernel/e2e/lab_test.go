@@ -50,7 +50,7 @@ func (l *lab) text() string {
 }
 
 // openLab builds the program and has it open JupyterLab on a folder with one notebook, away from all that is the user's.
-func openLab(t *testing.T) *lab {
+func openLab(t testing.TB) *lab {
 	t.Helper()
 	root, err := filepath.Abs(work)
 	if err != nil {
@@ -101,7 +101,7 @@ func openLab(t *testing.T) *lab {
 }
 
 // buildGopls has what completes names built beforehand, as gradbook lab's user would have it the second time.
-func buildGopls(t *testing.T) {
+func buildGopls(t testing.TB) {
 	t.Helper()
 	g, err := toolchain.Find(t.Context())
 	if err != nil {
@@ -119,7 +119,7 @@ func buildGopls(t *testing.T) {
 var offline = regexp.MustCompile(`NewConnectionError|NameResolutionError|ConnectTimeoutError|ReadTimeoutError|ProxyError`)
 
 // await waits until JupyterLab serves, which it says in a file.
-func (l *lab) await(t *testing.T, cmd *exec.Cmd, ended <-chan struct{}, file string) {
+func (l *lab) await(t testing.TB, cmd *exec.Cmd, ended <-chan struct{}, file string) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
 		select {
@@ -143,7 +143,7 @@ func (l *lab) await(t *testing.T, cmd *exec.Cmd, ended <-chan struct{}, file str
 }
 
 // close ends JupyterLab as a service manager does. All that it has started must end with it: kernels, their programs, gopls.
-func (l *lab) close(t *testing.T, cmd *exec.Cmd, ended <-chan struct{}) {
+func (l *lab) close(t testing.TB, cmd *exec.Cmd, ended <-chan struct{}) {
 	if n := len(l.processes()); l.url != "" && n < 3 && !t.Failed() { // JupyterLab, a kernel and a program
 		t.Errorf("%d processes have the environment that JupyterLab was given", n)
 	}

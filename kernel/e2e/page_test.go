@@ -25,12 +25,12 @@ var findJS string
 
 // page is a browser's page that shows JupyterLab, and what a person does with it.
 type page struct {
-	t   *testing.T // of the step under way
+	t   testing.TB // of the step under way
 	ctx context.Context
 }
 
 // openPage starts the browser with an empty profile.
-func openPage(t *testing.T, browser, url string) *page {
+func openPage(t testing.TB, browser, url string) *page {
 	t.Helper()
 	home := t.TempDir()
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
@@ -52,7 +52,7 @@ func openPage(t *testing.T, browser, url string) *page {
 
 // step runs a part of the story, and takes a picture of its end. The parts build on one another: none follows one that failed.
 func (p *page) step(name string, f func()) {
-	outer := p.t
+	outer := p.t.(*testing.T)
 	ok := outer.Run(name, func(t *testing.T) {
 		p.t = t
 		defer p.picture(name)

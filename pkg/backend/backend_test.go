@@ -103,6 +103,18 @@ func TestDefaultWithoutPlugin(t *testing.T) {
 	}
 }
 
+// The variable that the kernel sets for others is no wish of the user's.
+func TestDefaultUnderTheKernel(t *testing.T) {
+	t.Setenv("GRADBOOK_DEFAULT_BACKEND", "go:ops_sequential")
+	folder := t.TempDir()
+	if a := ask(t, "go:ops_sequential", folder); a.Choice.Reason != "no PJRT plugin in "+folder {
+		t.Errorf("%+v", a)
+	}
+	if a := ask(t, "go", folder); a.Choice.Reason != "GOMLX_BACKEND=go" {
+		t.Errorf("%+v", a)
+	}
+}
+
 // TestDefaultWithBrokenPlugins: files that cannot be loaded are told, and cost nothing else.
 func TestDefaultWithBrokenPlugins(t *testing.T) {
 	folder := t.TempDir()

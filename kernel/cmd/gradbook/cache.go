@@ -46,8 +46,8 @@ func newPrune() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "prune",
 		Short: "Remove what has not been used for long",
-		Long: `Remove all base libraries but the one used last, and the extensions and cells that have not been
-used for 30 days. What is removed is built again when it is needed.`,
+		Long: `Remove all base libraries but the one used last, and the extensions, cells and builds of gopls
+that have not been used for 30 days. What is removed is built again when it is needed.`,
 		Example: `  gradbook cache prune
   gradbook cache prune --keep 0 --unused 0s        removes everything`,
 		Args: cobra.NoArgs,
@@ -68,7 +68,7 @@ used for 30 days. What is removed is built again when it is needed.`,
 		},
 	}
 	cmd.Flags().IntVar(&keep, "keep", 1, "how many base `LIBRARIES` to keep, the latest used first")
-	cmd.Flags().DurationVar(&unused, "unused", 30*24*time.Hour, "remove extensions and cells that were not used for this long")
+	cmd.Flags().DurationVar(&unused, "unused", 30*24*time.Hour, "remove extensions, cells and builds of gopls that were not used for this long")
 	return cmd
 }
 

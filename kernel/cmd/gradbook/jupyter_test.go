@@ -49,15 +49,8 @@ func TestJupyterKernelTest(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	passed := 0
-	for _, m := range regexp.MustCompile(`(?m)^(test_\w+) .*\.\.\. (.*)$`).FindAllStringSubmatch(string(out), -1) {
-		if m[2] != "ok" {
-			t.Errorf("%s: %s", m[1], m[2])
-			continue
-		}
-		passed++
-	}
-	if passed != 13 {
-		t.Errorf("%d tests passed, want 13:\n%s", passed, out)
+	// Single lines may have the kernels' own words in them; the sum has not. Skipped tests are told behind OK.
+	if !regexp.MustCompile(`(?m)^Ran 13 tests in .*\n\nOK$`).Match(out) {
+		t.Errorf("not all of 13 tests passed:\n%s", out)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"os"
@@ -96,7 +97,30 @@ func openLab(ctx context.Context, folder string, args []string, o labOptions) er
 	if err := prepare(ctx, folder); err != nil {
 		return err
 	}
-	return failed(syscall.Exec(lab, append([]string{lab, folder}, args...), env))
+	promptly, env, err := promptServer(data, env)
+	if err != nil {
+		return failed(err)
+	}
+	return failed(syscall.Exec(lab, append([]string{lab, folder, promptly}, args...), env))
+}
+
+//go:embed server/gradbook_server.py
+var serverExtension []byte
+
+// promptServer returns what makes JupyterLab's server send small messages at once: an argument, and the environment with the way to it.
+func promptServer(data string, env []string) (argument string, with []string, err error) {
+	dir := filepath.Join(data, "server")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", nil, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "gradbook_server.py"), serverExtension, 0o644); err != nil {
+		return "", nil, err
+	}
+	path := dir
+	if rest := os.Getenv("PYTHONPATH"); rest != "" {
+		path += string(os.PathListSeparator) + rest
+	}
+	return "--ServerApp.jpserver_extensions=gradbook_server=True", append(env, "PYTHONPATH="+path), nil
 }
 
 // hasWidgets tells whether a JupyterLab can draw widgets. What cannot be found out is taken for a yes.

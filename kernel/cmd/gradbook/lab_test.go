@@ -31,19 +31,27 @@ func goPath(t *testing.T, first ...string) string {
 	return strings.Join(append(first, kept...), string(os.PathListSeparator))
 }
 
+// promptly is what makes JupyterLab's server load the extension by which small messages come at once.
+const promptly = "--ServerApp.jpserver_extensions=gradbook_server=True"
+
 // The JupyterLab in PATH gets the folder, what is behind --, and the kernelspec by JUPYTER_PATH.
 func TestLabInPath(t *testing.T) {
 	data := t.TempDir()
 	t.Setenv("XDG_DATA_HOME", data)
 	t.Setenv("JUPYTER_PATH", "/others")
-	dir := program(t, "jupyter-lab", "echo opened \"$@\" with $JUPYTER_PATH\n")
+	dir := program(t, "jupyter-lab", "echo opened \"$@\" with $JUPYTER_PATH and $PYTHONPATH\n")
+	t.Setenv("PYTHONPATH", "/mine")
 	t.Setenv("PATH", goPath(t, dir))
 	r := gradbook(t, dir, "", "lab", dir, "--", "--no-browser", "x")
-	if want := "opened " + dir + " --no-browser x with " + filepath.Join(data, "gradbook", "jupyter") + ":/others\n"; r.code != 0 || r.stdout != want {
+	server := filepath.Join(data, "gradbook", "server")
+	if want := "opened " + dir + " " + promptly + " --no-browser x with " + filepath.Join(data, "gradbook", "jupyter") + ":/others and " + server + ":/mine\n"; r.code != 0 || r.stdout != want {
 		t.Errorf("want %s; got %s", want, r)
 	}
+	if _, err := os.Stat(filepath.Join(server, "gradbook_server.py")); err != nil {
+		t.Error(err)
+	}
 	checkKernelspec(t, filepath.Join(data, "gradbook", "jupyter", "kernels", "gradbook"))
-	if r := gradbook(t, dir, "", "lab", "--", "--version"); r.code != 0 || !strings.HasPrefix(r.stdout, "opened . --version with ") {
+	if r := gradbook(t, dir, "", "lab", "--", "--version"); r.code != 0 || !strings.HasPrefix(r.stdout, "opened . "+promptly+" --version with ") {
 		t.Errorf("%s", r)
 	}
 }
@@ -108,7 +116,7 @@ func TestPrivateLab(t *testing.T) {
 	}
 	t.Setenv("FAKE_PIP", "")
 	for range 2 {
-		if r := gradbook(t, bin, "", "lab", bin, "--", "--no-browser"); r.code != 0 || r.stdout != "private "+bin+" --no-browser\n" {
+		if r := gradbook(t, bin, "", "lab", bin, "--", "--no-browser"); r.code != 0 || r.stdout != "private "+bin+" "+promptly+" --no-browser\n" {
 			t.Errorf("%s", r)
 		}
 	}
@@ -126,7 +134,7 @@ func TestPrivateLab(t *testing.T) {
 	if r := gradbook(t, bin, "", "lab"); r.stdout != "other\n" {
 		t.Errorf("%s", r)
 	}
-	if r := gradbook(t, bin, "", "lab", "--private"); r.stdout != "private .\n" {
+	if r := gradbook(t, bin, "", "lab", "--private"); r.stdout != "private . "+promptly+"\n" {
 		t.Errorf("%s", r)
 	}
 }
@@ -168,7 +176,7 @@ func checkKernelspec(t *testing.T, dir string) {
 	for _, e := range entries {
 		names = append(names, e.Name())
 	}
-	if got := strings.Join(names, " "); got != "kernel.json logo-32x32.png logo-64x64.png logo-svg.svg" {
+	if got := strings.Join(names, " "); got != "gradbook_papermill.py kernel.json logo-32x32.png logo-64x64.png logo-svg.svg" {
 		t.Errorf("the kernelspec holds %s", got)
 	}
 }

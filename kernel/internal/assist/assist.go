@@ -30,14 +30,18 @@ type Options struct {
 // Assistant assists with one session's cells. Its methods may be called at any time from any goroutine.
 type Assistant struct {
 	o     Options
-	ready chan struct{} // closed when gopls runs, or will not
+	life  context.Context // ends with Close
 	stop  context.CancelFunc
+	ready chan struct{} // closed when gopls runs, or will not
 
 	mu      sync.Mutex        // guards what follows; held while a question is asked, as the files must not change meanwhile
 	server  *server           // nil before gopls runs, and without it
 	also    map[string]string // imports by name that sketches get beside those of the cells
 	last    *program.Outline  // the one that gopls has
 	closed  bool
+	path    string        // of gopls
+	deaths  int           // how often it has ended
+	revival chan struct{} // closed when the attempt under way to start it again is over; nil: none is
 	outline struct {
 		sync.Mutex // guards what follows
 		now        *program.Outline
@@ -64,8 +68,9 @@ type Inspection struct {
 }
 
 const (
-	patience = 2 * time.Second  // how long a question waits for gopls to start
-	limit    = 10 * time.Second // how long an answer may take
+	patience  = 2 * time.Second  // how long a question waits for gopls to start
+	limit     = 10 * time.Second // how long an answer may take
+	maxDeaths = 3                // gopls is started again so often
 )
 
 // Open returns at once; gopls is built, if need be, and started in the background.
@@ -73,11 +78,11 @@ func Open(o Options) *Assistant {
 	if o.Log == nil {
 		o.Log = func(string, ...any) {}
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	a := &Assistant{o: o, ready: make(chan struct{}), stop: stop, also: usual()}
+	life, stop := context.WithCancel(context.Background())
+	a := &Assistant{o: o, life: life, stop: stop, ready: make(chan struct{}), also: usual()}
 	go func() {
 		defer close(a.ready)
-		if err := a.start(ctx); err != nil && ctx.Err() == nil {
+		if err := a.open(); err != nil && life.Err() == nil {
 			a.absent(err)
 		}
 	}()
@@ -89,19 +94,26 @@ func usual() map[string]string {
 	return map[string]string{"fmt": "fmt", "math": "math", "os": "os", "sort": "sort", "strings": "strings", "time": "time"}
 }
 
-func (a *Assistant) start(ctx context.Context) error {
-	path := a.o.Command
-	if path == "" {
+// open builds gopls, if need be, starts it, and has it read what every program needs.
+func (a *Assistant) open() error {
+	a.path = a.o.Command
+	if a.path == "" {
 		var err error
-		if path, err = Build(ctx, a.o.Workspace.Go, a.o.CacheDir, a.o.Log); err != nil {
+		if a.path, err = Build(a.life, a.o.Workspace.Go, a.o.CacheDir, a.o.Log); err != nil {
 			return err
 		}
 	}
-	s, err := startServer(ctx, path, a.o.Workspace)
+	err := a.start()
+	if err != nil && a.o.Command == "" {
+		_ = os.Remove(a.path) // it may be damaged: the next kernel builds it again
+	}
+	return err
+}
+
+// start starts gopls, and asks it something: the first answer takes longer than all others, and nobody should wait for it.
+func (a *Assistant) start() error {
+	s, err := startServer(a.life, a.path, a.o.Workspace)
 	if err != nil {
-		if a.o.Command == "" {
-			_ = os.Remove(path) // it may be damaged: the next kernel builds it again
-		}
 		return err
 	}
 	a.mu.Lock()
@@ -110,15 +122,31 @@ func (a *Assistant) start(ctx context.Context) error {
 		s.close()
 		return nil
 	}
-	a.server = s
-	go func() {
-		<-s.conn.done
-		if ctx.Err() == nil {
-			a.absent(s.conn.failure())
-		}
-	}()
-	// So that the first question finds all types read.
-	return a.sync(a.current(), "", 0).err
+	a.server, a.last = s, nil
+	go a.watch(s)
+	q := a.sync(a.current(), "fmt.", len("fmt."))
+	if q.err == nil && q.ok {
+		go s.ask(a.life, "textDocument/completion", q.sketch.Cell, q.at, nil)
+	}
+	return q.err
+}
+
+// watch waits for the end of gopls. The next question starts it again; after some ends it is believed to be broken.
+func (a *Assistant) watch(s *server) {
+	<-s.conn.done
+	if a.life.Err() != nil {
+		return
+	}
+	a.mu.Lock()
+	a.deaths++
+	deaths := a.deaths
+	a.mu.Unlock()
+	switch {
+	case deaths == 1:
+		a.o.Log("%v; the next question starts it again", s.conn.failure())
+	case deaths > maxDeaths:
+		a.absent(s.conn.failure())
+	}
 }
 
 // absent says once that there is no gopls.
@@ -165,24 +193,71 @@ func (a *Assistant) Close() {
 	}
 }
 
-// running waits for gopls to run, but not long.
+// running waits for gopls to run, but not long. One that has ended is started again.
 func (a *Assistant) running(ctx context.Context, wait time.Duration) bool {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
-	select {
-	case <-a.ready:
-	default:
+	await := func(done <-chan struct{}) bool {
 		select {
-		case <-a.ready:
-		case <-ctx.Done():
-			return false
-		case <-timer.C:
-			return false
+		case <-done:
+			return true
+		default:
 		}
+		select {
+		case <-done:
+			return true
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+		return false
 	}
+	if !await(a.ready) {
+		return false
+	}
+	alive, revival := a.revive(wait > 0)
+	if revival != nil && await(revival) {
+		alive, _ = a.revive(false)
+	}
+	return alive
+}
+
+// revive reports whether gopls runs. If it does not, but may, it is started again in the background where that is wanted.
+func (a *Assistant) revive(wanted bool) (alive bool, revival <-chan struct{}) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.server != nil && !a.closed && a.server.alive()
+	switch {
+	case a.closed || a.server == nil:
+		return false, nil
+	case a.revival != nil:
+		return false, a.revival
+	case a.server.alive():
+		return true, nil
+	case !wanted || a.deaths > maxDeaths:
+		return false, nil
+	}
+	done := make(chan struct{})
+	a.revival = done
+	go func() {
+		err := a.start()
+		a.mu.Lock()
+		a.revival = nil
+		if err != nil {
+			a.deaths = maxDeaths + 1
+		}
+		a.mu.Unlock()
+		close(done)
+		if err != nil && a.life.Err() == nil {
+			a.absent(err)
+		}
+	}()
+	return false, done
+}
+
+// gone reports whether gopls has ended, perhaps in the middle of a question, which is then asked again.
+func (a *Assistant) gone() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.server != nil && !a.server.alive()
 }
 
 var errNoServer = errors.New("gopls does not run")

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/gradbook/gradbook/kernel/internal/toolchain"
 )
@@ -44,6 +45,8 @@ func Build(ctx context.Context, g *toolchain.Go, cacheDir string, log func(strin
 	dir := filepath.Join(cache.Dir, "gopls", hex.EncodeToString(sum[:8]))
 	path := filepath.Join(dir, "gopls")
 	if found(path) {
+		now := time.Now()
+		_ = os.Chtimes(path, now, now) // so that the cache knows it as used; if it cannot be, it may be built again one day
 		return path, nil
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {

@@ -32,7 +32,15 @@ var kinds = map[int]string{
 }
 
 // Complete returns what could stand at a byte offset of a cell's text.
-func (a *Assistant) Complete(ctx context.Context, text string, pos int) (Completion, error) {
+func (a *Assistant) Complete(ctx context.Context, text string, pos int) (c Completion, err error) {
+	c, err = a.complete(ctx, text, pos)
+	if err != nil && a.gone() {
+		c, err = a.complete(ctx, text, pos)
+	}
+	return c, err
+}
+
+func (a *Assistant) complete(ctx context.Context, text string, pos int) (Completion, error) {
 	pos = min(max(pos, 0), len(text))
 	t := readText(text)
 	o := a.current()

@@ -16,7 +16,7 @@ import (
 )
 
 // descendants returns the processes that have begun below this one, by id.
-func descendants(t *testing.T, pid int) map[int]string {
+func descendants(t testing.TB, pid int) map[int]string {
 	t.Helper()
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -51,7 +51,7 @@ func descendants(t *testing.T, pid int) map[int]string {
 }
 
 // gopls returns the process ids of the gopls below a process.
-func goplsBelow(t *testing.T, pid int) (ids []int) {
+func goplsBelow(t testing.TB, pid int) (ids []int) {
 	for id, name := range descendants(t, pid) {
 		if name == "gopls" {
 			ids = append(ids, id)
@@ -61,7 +61,7 @@ func goplsBelow(t *testing.T, pid int) (ids []int) {
 }
 
 // ended waits until the processes are no more.
-func ended(t *testing.T, ids []int) {
+func ended(t testing.TB, ids []int) {
 	t.Helper()
 	for range 200 {
 		living := 0
@@ -122,18 +122,35 @@ func (n *notebook) forget() {
 	n.said = nil
 }
 
-func TestDeath(t *testing.T) {
-	n := open(t, "", nil)
-	n.wait()
-	n.forget() // that it was built, perhaps
-	ids := goplsBelow(t, os.Getpid())
+// kill ends the gopls that runs.
+func (n *notebook) kill() {
+	n.t.Helper()
+	ids := goplsBelow(n.t, os.Getpid())
 	if len(ids) == 0 {
-		t.Fatal("no gopls is running")
+		n.t.Fatal("no gopls is running")
 	}
 	for _, id := range ids {
 		syscall.Kill(id, syscall.SIGKILL)
 	}
-	ended(t, ids)
+	ended(n.t, ids)
+}
+
+// A gopls that has ended is started again by the next question, and that is told once. One that ends again and again is left alone.
+func TestDeath(t *testing.T) {
+	n := open(t, "", nil)
+	n.wait()
+	n.forget() // that it was built, perhaps
+	n.run("type layer struct{ Weights, Bias int }\nvar l layer")
+	for range 3 {
+		n.kill()
+		n.toldOnce("gopls has ended (signal: killed); the next question starts it again")
+		n.wait()
+		if c := n.complete("l.We‸"); len(c.Matches) != 1 || c.Matches[0].Text != "Weights" {
+			t.Errorf("completion afterwards: %v", c)
+		}
+	}
+	n.forget()
+	n.kill()
 	n.toldOnce("gopls has ended (signal: killed)")
 	n.works()
 	n.toldOnce("completion and inspection of Go are off")

@@ -23,7 +23,15 @@ type location struct {
 
 // Inspect describes the name at a byte offset of a cell's text; in the arguments of a call, the function. With a detail of 0 the
 // description of a type is without its methods.
-func (a *Assistant) Inspect(ctx context.Context, text string, pos, detail int) (Inspection, error) {
+func (a *Assistant) Inspect(ctx context.Context, text string, pos, detail int) (i Inspection, err error) {
+	i, err = a.inspect(ctx, text, pos, detail)
+	if err != nil && a.gone() {
+		i, err = a.inspect(ctx, text, pos, detail)
+	}
+	return i, err
+}
+
+func (a *Assistant) inspect(ctx context.Context, text string, pos, detail int) (Inspection, error) {
 	pos = min(max(pos, 0), len(text))
 	t := readText(text)
 	if line, _ := t.line(pos); t.special(line) {

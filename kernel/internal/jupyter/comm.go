@@ -4,6 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"os"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,10 +19,19 @@ type comms struct {
 	k  *kernel
 	to chan delivery
 
-	mu     sync.Mutex
-	target map[string]string // guarded by mu: by id
-	slow   bool              // the program does not read them, and that was logged
+	mu   sync.Mutex      // guards what follows
+	open map[string]comm // by id
+	slow bool            // the program does not read them, and that was logged
 }
+
+// comm is one that is open.
+type comm struct {
+	target string
+	ours   bool // the program has opened it
+	seen   bool // it is a widget that the page draws
+}
+
+const widgetTarget = "jupyter.widget"
 
 // delivery is a message on its way to the program.
 type delivery struct {
@@ -34,7 +47,7 @@ const (
 )
 
 func newComms(k *kernel) *comms {
-	return &comms{k: k, to: make(chan delivery, maxComms), target: map[string]string{}}
+	return &comms{k: k, to: make(chan delivery, maxComms), open: map[string]comm{}}
 }
 
 // run hands messages to the program, in order.
@@ -91,14 +104,48 @@ func (c *comms) send(m session.Comm) error {
 	return nil
 }
 
-func (c *comms) note(op, id, target string) {
+// note keeps account of what is open.
+func (c *comms) note(m session.Comm, ours bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch op {
+	switch m.Op {
 	case "open":
-		c.target[id] = target
+		state, _ := m.Data["state"].(map[string]any)
+		c.open[m.ID] = comm{m.Target, ours, state["_dom_classes"] != nil}
 	case "close":
-		delete(c.target, id)
+		delete(c.open, m.ID)
+	}
+}
+
+func (c *comms) get(id string) comm {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.open[id]
+}
+
+// lost tells the front ends that the program is gone that the open comms led to. Closing a widget's comm would take its picture off the
+// page; so widgets stay, and look and behave as those of a kernel that was restarted.
+func (c *comms) lost() {
+	c.mu.Lock()
+	open := c.open
+	c.open = map[string]comm{}
+	c.mu.Unlock()
+	for _, id := range slices.Sorted(maps.Keys(open)) {
+		kind, data := "comm_close", map[string]any{}
+		switch m := open[id]; {
+		case !m.ours, m.target == widgetTarget && !m.seen:
+			continue
+		case m.target == widgetTarget:
+			kind, data = "comm_msg", map[string]any{"method": "update", "buffer_paths": []any{},
+				"state": map[string]any{"disabled": true, "_dom_classes": []string{"jupyter-widgets-disconnected"}}}
+		}
+		c.k.output.between(func(last *target) {
+			m := message{kind: kind, content: map[string]any{"comm_id": id, "data": data}}
+			if last != nil {
+				m.parent = last.origin.header
+			}
+			c.k.publish(m)
+		})
 	}
 }
 
@@ -111,9 +158,9 @@ func (k *kernel) commInfo(_ context.Context, r *request) {
 	}
 	open := map[string]any{}
 	k.comms.mu.Lock()
-	for id, target := range k.comms.target {
-		if content.Target == "" || content.Target == target {
-			open[id] = map[string]any{"target_name": target}
+	for id, c := range k.comms.open {
+		if content.Target == "" || content.Target == c.target {
+			open[id] = map[string]any{"target_name": c.target}
 		}
 	}
 	k.comms.mu.Unlock()
@@ -133,7 +180,8 @@ func (k *kernel) comm(_ context.Context, r *request) {
 	}
 	c := session.Comm{Op: r.Type[len("comm_"):], ID: content.ID, Target: content.Target, Data: content.Data, Buffers: r.buffers}
 	json.Unmarshal(r.metadata, &c.Metadata) // none, if it is no object
-	k.comms.note(c.Op, c.ID, c.Target)
+	k.comms.note(c, false)
+	k.echo(r, c)
 	err := k.comms.send(c)
 	if err == nil {
 		return
@@ -141,24 +189,51 @@ func (k *kernel) comm(_ context.Context, r *request) {
 	if !errors.Is(err, errNotRunning) {
 		k.log("%s for comm %s: %v", r.Type, c.ID, err)
 	}
-	k.comms.note("close", c.ID, "")
+	k.comms.note(session.Comm{Op: "close", ID: c.ID}, false)
 	if c.Op == "open" { // as the protocol asks for where there is no one to talk to
 		k.publish(message{kind: "comm_close", parent: r.raw, content: map[string]any{"comm_id": c.ID, "data": map[string]any{}}})
 	}
 }
 
+// echo repeats to all front ends what one has changed of a widget, as ipywidgets 8 does, so that all views of a notebook stay in step.
+func (k *kernel) echo(r *request, c session.Comm) {
+	if c.Op != "msg" || c.Data["method"] != "update" || !echoes() || k.comms.get(c.ID).target != widgetTarget {
+		return
+	}
+	data := maps.Clone(c.Data)
+	data["method"] = "echo_update"
+	k.publish(message{kind: "comm_msg", parent: r.raw, content: map[string]any{"comm_id": c.ID, "data": data}, buffers: c.Buffers})
+}
+
+// echoes reports whether widgets' changes are repeated: ipywidgets' own variable turns that off.
+var echoes = sync.OnceValue(func() bool {
+	switch strings.ToLower(os.Getenv("JUPYTER_WIDGETS_ECHO")) {
+	case "0", "false", "no", "off":
+		return false
+	}
+	return true
+})
+
 // commFromProgram sends a comm message to the front ends.
 func (k *kernel) commFromProgram(c session.Comm) {
-	content := map[string]any{"comm_id": c.ID, "data": object(c.Data)}
+	content := map[string]any{"comm_id": c.ID, "data": notNil(c.Data)}
 	if c.Op == "open" {
 		content["target_name"] = c.Target
 	}
-	k.comms.note(c.Op, c.ID, c.Target)
+	k.comms.note(c, true)
 	k.output.between(func(last *target) {
-		m := message{kind: "comm_" + c.Op, content: content, metadata: object(c.Metadata), buffers: c.Buffers}
+		m := message{kind: "comm_" + c.Op, content: content, metadata: notNil(c.Metadata), buffers: c.Buffers}
 		if last != nil {
 			m.parent = last.origin.header
 		}
 		k.publish(m)
 	})
+}
+
+// notNil is m as a JSON object, also where there is none. It came as JSON, and can be written as such.
+func notNil(m map[string]any) map[string]any {
+	if m == nil {
+		return map[string]any{}
+	}
+	return m
 }

@@ -149,7 +149,7 @@ func (k *kernel) evaluate(ctx context.Context, s Session, expression string, t *
 			k.output.add(t, out)
 			return
 		}
-		value["data"], value["metadata"] = bundle(out.Data), object(out.Metadata)
+		value["data"], value["metadata"] = out.Jupyter()
 	})
 	if result.Status != session.OK {
 		return k.failed(result)

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gradbook/gradbook/kernel/internal/dialect"
+	"github.com/gradbook/gradbook/kernel/internal/session"
 	"github.com/gradbook/gradbook/kernel/internal/version"
 )
 
@@ -149,7 +150,8 @@ func (k *kernel) inspect(ctx context.Context, r *request) {
 			return
 		}
 	}
-	k.reply(r, map[string]any{"status": "ok", "found": len(found.Data) > 0, "data": bundle(found.Data), "metadata": map[string]any{}})
+	data, metadata := session.Output{Data: found.Data}.Jupyter()
+	k.reply(r, map[string]any{"status": "ok", "found": len(data) > 0, "data": data, "metadata": metadata})
 }
 
 var question = regexp.MustCompile(`^\s*(?:(\?{1,2})\s*([\pL_][\pL\pN_.]*)|([\pL_][\pL\pN_.]*)(\?{1,2}))\s*$`)
@@ -162,7 +164,7 @@ func (k *kernel) question(ctx context.Context, code string) (payload []any, ok b
 	}
 	name, marks := m[2]+m[3], m[1]+m[4]
 	found, err := a.Inspect(ctx, name, len(name), len(marks)-1)
-	data := bundle(found.Data)
+	data, _ := session.Output{Data: found.Data}.Jupyter()
 	if err != nil || len(data) == 0 {
 		data = map[string]any{"text/plain": "nothing is known of " + name}
 	}

@@ -18,6 +18,7 @@ import (
 type Session interface {
 	Execute(ctx context.Context, r session.Request, out func(session.Output)) session.Result
 	Comm(c session.Comm) error
+	Interrupt()
 	Close() error
 }
 
@@ -48,10 +49,10 @@ type Inspection struct {
 // Options configure a kernel.
 type Options struct {
 	ConnectionFile string
-	Session        session.Options                                               // of which Progress, Idle, Ask and Comm are the kernel's own
+	Session        session.Options                                               // of which Progress, Idle, Ask, Comm and Ended are the kernel's own
 	Open           func(ctx context.Context, o session.Options) (Session, error) // nil: session.Open
 	Assist         func(ctx context.Context, s Session) (Assistant, error)       // nil: no completion and no inspection
-	Interrupts     <-chan os.Signal                                              // each interrupts the cell that runs, as a message would
+	Interrupts     <-chan os.Signal                                              // each interrupts what runs, as a message would
 	HistoryFile    string                                                        // "": nothing is kept
 	Log            io.Writer                                                     // what the user need not see; nil: standard error
 }

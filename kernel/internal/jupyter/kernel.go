@@ -250,12 +250,16 @@ func (k *kernel) read(r *request, content any) bool {
 	return true
 }
 
-// interrupt ends the cell that runs.
+// interrupt ends the cell that runs; one that was interrupted before, and callbacks of widgets, are the session's.
 func (k *kernel) interrupt() {
 	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.cancel != nil {
+	first := k.cancel != nil && k.running.Err() == nil
+	if first {
 		k.cancel()
+	}
+	k.mu.Unlock()
+	if s := k.program.now(); s != nil && !first {
+		s.Interrupt()
 	}
 }
 

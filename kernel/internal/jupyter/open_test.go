@@ -22,6 +22,7 @@ func (echo) Execute(_ context.Context, r session.Request, out func(session.Outpu
 	return session.Result{}
 }
 func (echo) Comm(session.Comm) error { return errors.New("no comms here") }
+func (echo) Interrupt()              {}
 func (echo) Close() error            { return nil }
 
 // serve runs a kernel in this process.

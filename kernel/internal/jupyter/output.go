@@ -1,9 +1,6 @@
 package jupyter
 
 import (
-	"encoding/base64"
-	"encoding/json"
-	"fmt"
 	"regexp"
 	"strings"
 	"sync"
@@ -80,7 +77,8 @@ func (o *output) add(t *target, out session.Output) {
 		return
 	}
 	o.send(true)
-	content := map[string]any{"data": bundle(out.Data), "metadata": object(out.Metadata)}
+	data, metadata := out.Jupyter()
+	content := map[string]any{"data": data, "metadata": metadata}
 	if out.DisplayID != "" {
 		content["transient"] = map[string]any{"display_id": out.DisplayID}
 	}
@@ -180,53 +178,6 @@ func splitRune(s string) (whole, begun string) {
 		}
 	}
 	return s, ""
-}
-
-// bundle makes a MIME bundle ready for the wire: bytes in base64, JSON as JSON.
-func bundle(data map[string]any) map[string]any {
-	out := make(map[string]any, len(data))
-	for mime, value := range data {
-		tree := mime == "application/json" || strings.HasSuffix(mime, "+json")
-		text := strings.HasPrefix(mime, "text/") || mime == "image/svg+xml" || mime == "application/javascript"
-		switch v := value.(type) {
-		case []byte:
-			switch {
-			case tree && json.Valid(v):
-				out[mime] = json.RawMessage(v)
-			case text:
-				out[mime] = string(v)
-			default:
-				out[mime] = base64.StdEncoding.EncodeToString(v)
-			}
-		case string:
-			if tree && json.Valid([]byte(v)) {
-				out[mime] = json.RawMessage(v)
-			} else {
-				out[mime] = v
-			}
-		default:
-			out[mime] = plain(v)
-		}
-	}
-	return out
-}
-
-// object makes metadata ready for the wire.
-func object(m map[string]any) map[string]any {
-	out := make(map[string]any, len(m))
-	for name, v := range m {
-		out[name] = plain(v)
-	}
-	return out
-}
-
-// plain is v as JSON; what JSON cannot hold is printed.
-func plain(v any) any {
-	text, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Sprint(v)
-	}
-	return json.RawMessage(text)
 }
 
 var (

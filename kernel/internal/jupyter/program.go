@@ -68,6 +68,7 @@ func (p *program) start(ctx context.Context) (Session, error) {
 	o.Idle = func(out session.Output) { p.k.output.add(nil, out) }
 	o.Ask = p.k.ask
 	o.Comm = p.k.commFromProgram
+	o.Ended = p.k.comms.lost
 	if p.k.o.Open != nil {
 		return p.k.o.Open(ctx, o)
 	}

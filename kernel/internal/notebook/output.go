@@ -1,10 +1,7 @@
 package notebook
 
 import (
-	"bytes"
-	"encoding/base64"
 	"encoding/json"
-	"fmt"
 
 	"github.com/gradbook/gradbook/kernel/internal/session"
 )
@@ -35,7 +32,7 @@ func (k *collector) add(running *Cell, out session.Output) {
 	case session.Update:
 		// Like Jupyter: an id that nobody has shown is ignored.
 		for _, o := range k.displays[out.DisplayID] {
-			o.Data, o.Metadata = bundle(out.Data), metadata(out.Metadata)
+			o.Data, o.Metadata = bundle(out)
 		}
 		return
 	}
@@ -47,7 +44,8 @@ func (k *collector) add(running *Cell, out session.Output) {
 	case session.Stream:
 		c.stream(out.Name, out.Text)
 	case session.Display, session.Value:
-		o := &Output{Type: "display_data", Data: bundle(out.Data), Metadata: metadata(out.Metadata)}
+		o := &Output{Type: "display_data"}
+		o.Data, o.Metadata = bundle(out)
 		if out.Kind == session.Value {
 			o.Type = "execute_result"
 			o.ExecutionCount = c.ExecutionCount
@@ -70,46 +68,15 @@ func (c *Cell) stream(name, text string) {
 	c.Outputs = append(c.Outputs, o)
 }
 
-// bundle makes a MIME bundle ready for a file: bytes in base64, JSON values as trees.
-func bundle(data map[string]any) map[string]any {
-	t := make(map[string]any, len(data))
-	for mime, value := range data {
-		switch v := value.(type) {
-		case []byte:
-			switch {
-			case isJSON(mime) && json.Valid(v):
-				t[mime] = decode(v)
-			case isText(mime):
-				t[mime] = string(v)
-			default:
-				t[mime] = base64.StdEncoding.EncodeToString(v)
+// bundle returns what an output shows in the form of a file: JSON values as trees.
+func bundle(out session.Output) (data, metadata map[string]any) {
+	data, metadata = out.Jupyter()
+	for _, m := range []map[string]any{data, metadata} {
+		for name, v := range m {
+			if raw, ok := v.(json.RawMessage); ok {
+				m[name] = decode(raw)
 			}
-		case string:
-			// A string that is the text of a JSON document is shown as that document.
-			if raw := []byte(v); isJSON(mime) && json.Valid(raw) {
-				t[mime] = decode(raw)
-			} else {
-				t[mime] = v
-			}
-		default:
-			t[mime] = plain(v)
 		}
 	}
-	return t
-}
-
-func metadata(m map[string]any) map[string]any {
-	t, _ := plain(m).(map[string]any)
-	return orEmpty(t)
-}
-
-// plain turns any Go value into a JSON tree; one that JSON cannot hold is printed.
-func plain(v any) any {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return fmt.Sprint(v)
-	}
-	return decode(b.Bytes())
+	return data, metadata
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/gradbook/gradbook/kernel/internal/session"
 )
 
 // Read reads a notebook from a file. Its errors name the file.
@@ -323,15 +325,10 @@ func parseCell(raw []byte) (*Cell, error) {
 func joinBundle(v any) {
 	bundle, _ := v.(map[string]any)
 	for mime, value := range bundle {
-		if text, ok := joined(value); ok && !isJSON(mime) {
+		if text, ok := joined(value); ok && !session.JSONType(mime) {
 			bundle[mime] = text
 		}
 	}
-}
-
-// isJSON tells whether a MIME type's value is a JSON value, not text.
-func isJSON(mime string) bool {
-	return mime == "application/json" || strings.HasPrefix(mime, "application/") && strings.HasSuffix(mime, "+json")
 }
 
 func parseOutput(fields map[string]any) (*Output, error) {

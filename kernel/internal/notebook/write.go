@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/gradbook/gradbook/kernel/internal/session"
 )
 
 // Encode returns the notebook as the text of an .ipynb file, nbformat 4.5, laid out as
@@ -182,17 +184,12 @@ func splitBundle(bundle map[string]any) map[string]any {
 	t := make(map[string]any, len(bundle))
 	for mime, value := range bundle {
 		text, ok := value.(string)
-		if ok && isText(mime) {
+		if ok && session.TextType(mime) {
 			value = splitLines(text)
 		}
 		t[mime] = value
 	}
 	return t
-}
-
-// isText tells whether Jupyter keeps a MIME type's value as text, in lines.
-func isText(mime string) bool {
-	return strings.HasPrefix(mime, "text/") || mime == "application/javascript" || mime == "image/svg+xml"
 }
 
 // lines is a text that is written as a list of its lines.

@@ -35,8 +35,10 @@ func (g *growth) generate(step *Step, promote bool) {
 		o := &output{g: g, src: s}
 		o.declEdits()
 		o.importEdits()
-		pollEdits(s, &o.edits)
-		if s == g.src {
+		if s != g.src {
+			pollEdits(s, nil, &o.edits)
+		} else {
+			pollEdits(s, g.shape.defs, &o.edits)
 			o.bodyEdits()
 			if promote {
 				// Before the others, so that a variable is written before its loop polls.

@@ -226,3 +226,125 @@ for { depth.Add(0) }`}, func(o session.Output) {
 	f.run("for depth.Load() != 44 {}")
 	<-relay
 }
+
+// slider makes a slider with a callback of that text; move is the hand that moves it.
+func (f *frontEnd) slider(callback string) (move func(n int)) {
+	f.t.Helper()
+	f.run(`import (
+	"github.com/gradbook/gradbook/pkg/display/widget"
+	"github.com/gradbook/gradbook/pkg/display"
+)
+var depth, began, ended atomic.Int64
+release := make(chan bool)
+slider := widget.NewIntSlider("depth", 1, 50, 1)
+slider.OnChange(func(n int) { ` + callback + ` })
+display.Show(slider)`)
+	c := wait(f.t, f.comms, func(c session.Comm) bool {
+		state, _ := c.Data["state"].(map[string]any)
+		return state["_model_name"] == "IntSliderModel"
+	})
+	return func(n int) {
+		f.t.Helper()
+		err := f.s.Comm(session.Comm{Op: "msg", ID: c.ID, Data: map[string]any{"method": "update", "state": map[string]any{"value": n}}})
+		if err != nil {
+			f.t.Error(err)
+		}
+	}
+}
+
+// An interrupt that comes while no cell runs ends the callback that runs; the variables are kept, and the widget works.
+func TestInterruptCallback(t *testing.T) {
+	f := openFrontEnd(t)
+	move := f.slider(`
+	defer ended.Add(1)
+	began.Add(1)
+	for n == 2 { depth.Add(1) }
+	for n == 3 { <-release }
+	depth.Store(int64(n))`)
+	awaits := func(condition string) { t.Helper(); f.run("for !(" + condition + ") { time.Sleep(time.Millisecond) }") }
+	move(2)
+	awaits("began.Load() == 1")
+	awaits("depth.Load() > 1000")
+	f.s.Interrupt()
+	wait(t, f.idle, func(o session.Output) bool {
+		return o.Text == "widget: a callback of the slider \"depth\" was interrupted\n"
+	})
+	awaits("ended.Load() == 1")
+	f.run("if depth.Load() < 1000 { panic(depth.Load()) }")
+	move(9)
+	awaits("depth.Load() == 9 && ended.Load() == 2")
+	// One that waits ends when that is over, and none that comes later ends with it.
+	awaits("began.Load() == 2")
+	move(3)
+	awaits("began.Load() == 3")
+	f.s.Interrupt()
+	f.run("release <- true")
+	awaits("ended.Load() == 3")
+	f.run("if depth.Load() != 9 { panic(depth.Load()) }")
+	move(11)
+	awaits("depth.Load() == 11")
+	awaits("began.Load() == 4")
+	// A cell that runs is what an interrupt is for; a callback goes on.
+	move(2)
+	awaits("began.Load() == 5")
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	r := f.s.Execute(ctx, session.Request{Text: `fmt.Println("running"); for { depth.Load() }`}, func(o session.Output) {
+		if o.Text == "running\n" {
+			f.s.Interrupt()
+		}
+	})
+	if r.Status != session.Interrupted {
+		t.Fatalf("the loop ended with %+v", r)
+	}
+	f.run("before := depth.Load()")
+	awaits("depth.Load() > before + 1000")
+	f.s.Interrupt()
+	awaits("ended.Load() == 5")
+}
+
+// A second interrupt does not wait for who listens.
+func TestInterruptTwice(t *testing.T) {
+	f := openFrontEnd(t)
+	f.run(`import "os/signal"
+heard := make(chan os.Signal, 1)
+signal.Notify(heard, os.Interrupt)
+go func() { for range heard { fmt.Println("I go on") } }()`)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	r := f.s.Execute(ctx, session.Request{Text: `n := 0; fmt.Println("running"); for { n++ }`}, func(o session.Output) {
+		if strings.HasSuffix(o.Text, "\n") { // of the loop, and of the listener
+			f.s.Interrupt()
+		}
+	})
+	if r.Status != session.Interrupted {
+		t.Fatalf("the loop ended with %+v", r)
+	}
+	f.run("if n == 0 { panic(n) }")
+}
+
+// Whatever ends the program is told at once, as its comms have no other end any more.
+func TestEnded(t *testing.T) {
+	ended := make(chan bool, 10)
+	f := &frontEnd{t: t, comms: make(chan session.Comm, 1000), idle: make(chan session.Output, 1000)}
+	s, err := session.Open(context.Background(), session.Options{
+		Dir: t.TempDir(), Env: os.Environ(), Ended: func() { ended <- true }, Idle: func(o session.Output) { f.idle <- o },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.s = s
+	f.run("kept := 3")
+	f.run("go func() { time.Sleep(50 * time.Millisecond); os.Exit(4) }()")
+	wait(t, ended, func(bool) bool { return true })
+	outs := f.run("kept")
+	if len(outs) != 2 || !strings.Contains(outs[0].Text, "os.Exit(4)") || !strings.Contains(outs[0].Text, "lost are the values of kept") || outs[1].Data["text/plain"] != "0" {
+		t.Errorf("the next cell shows %+v", outs)
+	}
+	f.run("%restart")
+	wait(t, ended, func(bool) bool { return true })
+	s.Close()
+	if len(ended) > 0 {
+		t.Error("the session's own end was told")
+	}
+}

@@ -28,6 +28,7 @@ type Options struct {
 	Stdin    *os.File                                           // what the live program reads; nil: nothing
 	Ask      func(prompt string, password bool) (string, error) // gives the program a line of input when it waits for one; in place of Stdin
 	Comm     func(Comm)                                         // comm messages from the program
+	Ended    func()                                             // the program has ended, and with it the other end of all comms
 	Progress func(msg string)                                   // what takes long before the first cell (building the base)
 	Idle     func(Output)                                       // what goroutines print while no cell runs; nil: kept for the next cell
 	Agree    bool                                               // cells may lose values without being run twice: there is no one to ask
@@ -121,6 +122,7 @@ type Session struct {
 	set      settings
 	widgets  *widgets
 	numbered int          // cells that were given names here
+	ended    func()       // tells that the live program has ended
 	before   func() error // prepares the live program, when the cell is compiled and about to run
 
 	asking atomic.Bool // a question is with the user
@@ -135,7 +137,8 @@ type Session struct {
 	stop       context.CancelFunc
 	cellCtx    context.Context // ends when the running cell is interrupted
 	running    bool            // in the worker
-	abandoned  bool            // a cell's goroutine may still run, and meet the variables
+	closed     bool
+	abandoned  bool // a cell's goroutine may still run, and meet the variables
 }
 
 // cellText is what traces quote.
@@ -210,10 +213,16 @@ func (s *Session) startWorker() error {
 		}
 		stdin, s.input = r, w
 	}
+	if s.ended != nil { // before the new one opens comms of its own
+		s.ended()
+	}
 	w, err := worker.Start(worker.Options{Program: s.base.Worker, Dir: s.o.Dir, Env: s.environment(), Stdin: stdin, Sink: s.out.event})
 	if err != nil {
 		return err
 	}
+	ended := s.farewell()
+	s.ended = ended
+	go func() { <-w.Done(); ended() }()
 	s.state.Lock()
 	defer s.state.Unlock()
 	s.worker, s.extended, s.abandoned = w, nil, false
@@ -222,6 +231,21 @@ func (s *Session) startWorker() error {
 	return nil
 }
 
+// farewell returns what tells, once, that a live program has ended. The session's own end is no news.
+func (s *Session) farewell() func() {
+	return sync.OnceFunc(func() {
+		s.state.Lock()
+		closed := s.closed
+		s.state.Unlock()
+		if s.o.Ended != nil && !closed {
+			s.o.Ended()
+		}
+	})
+}
+
+// defaultBackend is what compute.New makes in a cell where the user's environment names no backend.
+const defaultBackend = "go:ops_sequential"
+
 func (s *Session) environment() []string {
 	env := s.o.Env
 	if env == nil {
@@ -229,8 +253,9 @@ func (s *Session) environment() []string {
 	}
 	env = append(env[:len(env):len(env)], "GONB_DIR="+s.o.Dir, "GONB_TMP_DIR="+s.ws.Dir, "GONB_VERSION="+GonbVersion, "GOMLX_NO_AUTO_INSTALL=1")
 	if !slices.ContainsFunc(env, func(e string) bool { return strings.HasPrefix(e, "GOMLX_BACKEND=") }) {
-		// The base holds XLA too, which GoMLX would prefer; and the parallel mode of the pure-Go backend can deadlock.
-		env = append(env, "GOMLX_BACKEND=go:ops_sequential")
+		// The base holds XLA too, which GoMLX would prefer even with no plugin; and the parallel mode of the pure-Go backend can deadlock. The second variable says that
+		// nobody chose this: a library that knows which plugins are installed may choose better.
+		env = append(env, "GOMLX_BACKEND="+defaultBackend, "GRADBOOK_DEFAULT_BACKEND="+defaultBackend)
 	}
 	return env
 }
@@ -246,6 +271,11 @@ func (s *Session) Execute(ctx context.Context, r Request, out func(Output)) (res
 	s.state.Lock()
 	s.stop, s.cellCtx = cancel, ctx
 	s.state.Unlock()
+	defer func() {
+		s.state.Lock()
+		s.stop = nil
+		s.state.Unlock()
+	}()
 	cell := s.addCell(r.Name, r.Text)
 	s.out.begin(cell.id, out)
 	defer s.out.end()
@@ -280,6 +310,9 @@ func (s *Session) Execute(ctx context.Context, r Request, out func(Output)) (res
 // run compiles a cell's Go and runs it.
 func (s *Session) run(ctx context.Context, text string, cell program.Cell) Result {
 	var times Times
+	if _, err := s.revive(); err != nil {
+		return failed(DiedError, err)
+	}
 	start := time.Now()
 	step, err := s.program.Grow(cell)
 	times.Check = time.Since(start)
@@ -311,7 +344,12 @@ func (s *Session) run(ctx context.Context, text string, cell program.Cell) Resul
 	if err != nil {
 		return failed(InternalError, err)
 	}
-	if err := s.ready(); err != nil {
+	if died, err := s.revive(); err != nil {
+		return failed(DiedError, err)
+	} else if died { // the step was made for the one before
+		return s.run(ctx, text, cell)
+	}
+	if err := s.extend(); err != nil {
 		return failed(DiedError, err)
 	}
 	if before := s.before; before != nil {
@@ -387,16 +425,21 @@ func localName(full string, names []string) (string, error) {
 	}
 }
 
-// ready brings the worker up to what the cell needs: alive, and with all extensions.
-func (s *Session) ready() error {
+// revive starts the live program again if it died while no cell ran, and tells of that.
+func (s *Session) revive() (died bool, err error) {
 	select {
-	case <-s.worker.Done(): // it died while no cell ran
-		if err := s.restart(); err != nil {
-			return err
-		}
+	case <-s.worker.Done():
 	default:
+		return false, nil
 	}
-	return s.extend()
+	result := s.died()
+	s.out.note("%s", strings.Join(result.Traceback, "\n"))
+	select {
+	case <-s.worker.Done():
+		return true, errors.New(result.Message)
+	default:
+		return true, nil
+	}
 }
 
 func (s *Session) do(q worker.Request) (worker.Reply, error) {
@@ -460,12 +503,17 @@ func (s *Session) variableNames() string {
 	return enumerate(names)
 }
 
-// Interrupt ends the running cell and keeps the variables.
+// Interrupt ends the running cell, or else the callbacks of widgets that run, and keeps the variables. A program
+// that listens for os.Interrupt has two seconds to end by itself, unless it is interrupted again.
 func (s *Session) Interrupt() {
 	s.state.Lock()
-	defer s.state.Unlock()
-	if s.stop != nil {
+	first, w := s.stop != nil && s.cellCtx.Err() == nil, s.worker
+	if first {
 		s.stop()
+	}
+	s.state.Unlock()
+	if !first {
+		w.Interrupt()
 	}
 }
 
@@ -488,6 +536,9 @@ func (s *Session) WorkerPID() int {
 
 // Close ends the live program.
 func (s *Session) Close() error {
+	s.state.Lock()
+	s.closed = true
+	s.state.Unlock()
 	s.worker.Close()
 	s.widgets.close()
 	s.out.close()

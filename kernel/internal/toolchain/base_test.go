@@ -62,6 +62,9 @@ func TestOpenTwiceAtOnce(t *testing.T) {
 		if seen[i].has("waiting") {
 			waited++
 		}
+		if seen[i].has(": 0 of ") { // what is compiled already is not said to be under way
+			t.Errorf("%q", seen[i].list)
+		}
 	}
 	if linked != 1 || waited != 1 {
 		t.Errorf("%d linked and %d waited, want one each: %q, %q", linked, waited, seen[0].list, seen[1].list)

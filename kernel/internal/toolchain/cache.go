@@ -16,6 +16,7 @@ import (
 //	base/KEY/        a base library: libbase.so, worker, export data
 //	extension/KEY/   a library of packages outside the base
 //	cells/XX/KEY.*   objects of cells
+//	gopls/KEY/       what completes names, which package assist builds
 //	workspaces/      which base a module had last
 //	overlay/         patched files of the standard library
 //	locks/           one builds, the others wait
@@ -70,9 +71,12 @@ func (c *Cache) finish(dir, kind string, m *manifest) error {
 	return os.Rename(dir, to)
 }
 
+// goplsKind is the name of the folder, and of the program in each of its folders.
+const goplsKind = "gopls"
+
 // Usage is what one kind of thing takes in the cache.
 type Usage struct {
-	Kind    string // "base", "extension", "cells", "other"
+	Kind    string // "base", "extension", "cells", "gopls", "other"
 	Entries int
 	Bytes   int64
 }
@@ -88,7 +92,7 @@ type Entry struct {
 
 // Usage returns the size of the cache by kind.
 func (c *Cache) Usage() ([]Usage, error) {
-	list := []Usage{{Kind: "base"}, {Kind: "extension"}, {Kind: "cells"}, {Kind: "other"}}
+	list := []Usage{{Kind: "base"}, {Kind: "extension"}, {Kind: "cells"}, {Kind: goplsKind}, {Kind: "other"}}
 	err := filepath.WalkDir(c.Dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return ignoreGone(err)
@@ -109,7 +113,7 @@ func (c *Cache) Usage() ([]Usage, error) {
 			}
 		}
 		list[at].Bytes += info.Size()
-		if base := filepath.Base(name); base == manifestFile || first == "cells" && strings.HasSuffix(base, ".json") {
+		if base := filepath.Base(name); base == manifestFile || first == "cells" && strings.HasSuffix(base, ".json") || first == goplsKind && base == goplsKind {
 			list[at].Entries++
 		}
 		return nil
@@ -169,7 +173,7 @@ func ignoreGone(err error) error {
 	return err
 }
 
-// Prune removes base libraries but the keep latest used, and extensions and cells that were not used for that long
+// Prune removes base libraries but the keep latest used, and extensions, cells and builds of gopls that were not used for that long
 // (0: all of them). It returns the bytes that became free. A kernel that is running keeps its libraries mapped, but needs
 // to build what it lost when it restarts.
 func (c *Cache) Prune(keep int, unused time.Duration) (freed int64, err error) {
@@ -192,6 +196,10 @@ func (c *Cache) Prune(keep int, unused time.Duration) (freed int64, err error) {
 		}
 		freed += e.Bytes
 	}
+	n, err := c.pruneGopls(before)
+	if freed += n; err != nil {
+		return freed, err
+	}
 	err = filepath.WalkDir(c.path("cells"), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return ignoreGone(err)
@@ -207,6 +215,30 @@ func (c *Cache) Prune(keep int, unused time.Duration) (freed int64, err error) {
 		return freed, err
 	}
 	return freed, c.pruneUnfinished()
+}
+
+// pruneGopls removes what was built of gopls, and not used since.
+func (c *Cache) pruneGopls(before time.Time) (freed int64, err error) {
+	dirs, err := os.ReadDir(c.path(goplsKind))
+	if err = ignoreGone(err); err != nil {
+		return 0, err
+	}
+	for _, d := range dirs {
+		dir := c.path(goplsKind, d.Name())
+		info, err := os.Stat(filepath.Join(dir, goplsKind))
+		if err != nil || info.ModTime().After(before) { // it is a lock, or is being built
+			continue
+		}
+		size, err := sizeOf(dir)
+		if err == nil {
+			err = os.RemoveAll(dir)
+		}
+		if err != nil {
+			return freed, err
+		}
+		freed += size
+	}
+	return freed, nil
 }
 
 // pruneUnfinished removes what killed processes left half built.

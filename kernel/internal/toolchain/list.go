@@ -189,7 +189,7 @@ func (c *counter) Write(data []byte) (int, error) {
 // export compiles the packages with their dependencies and says where the results are.
 func (l *lister) export(ctx context.Context, stage string, total int, report func(Progress), paths []string) ([]*listed, error) {
 	c := &counter{report: report, p: Progress{Stage: stage, Total: total}}
-	report(c.p)
+	report(Progress{Stage: "looking up what is compiled"}) // and counted is what is not
 	args := append([]string{"-v", "-deps", "-export"}, buildFlags...)
 	return l.list(ctx, c, append(args, paths...)...)
 }

@@ -17,7 +17,7 @@ type insertion struct {
 }
 
 // patches let the live program see what goes through file descriptors 0, 1 and 2, so that output arrives in the order in which it was
-// written. The ones of stkframe.go mend Go itself: there the compiler knows where a descriptor's pointer
+// written, and hand an interrupt to those who listen for it. The ones of stkframe.go mend Go itself: there the compiler knows where a descriptor's pointer
 // mask is and folds it into a reference to a symbol that a shared library does not export, which ends up bound to some
 // other one; the collector then reads the arguments of reflect's calls by a wrong mask.
 var patches = []insertion{{
@@ -43,6 +43,13 @@ var patches = []insertion{{
 	file:  "runtime/stkframe.go",
 	after: "\nvar methodValueCallFrameObjs [1]stackObjectRecord // initialized in stkobjinit\n",
 	text:  "\n//go:noinline\nfunc opaqueType(t *_type) *_type { return t }\n",
+}, {
+	file:  "os/signal/signal.go",
+	after: "\ntype stopping struct {\n\tc chan<- os.Signal\n\th *handler\n}\n",
+	text: "\n// offer sends a signal to those who listen for it and have read the last one, and returns how many took it.\n" +
+		"func offer(sig os.Signal) (taken int) {\n\thandlers.Lock()\n\tdefer handlers.Unlock()\n" +
+		"\tfor c, h := range handlers.m {\n\t\tif !h.want(signum(sig)) || len(c) > 0 {\n\t\t\tcontinue\n\t\t}\n" +
+		"\t\tselect {\n\t\tcase c <- sig:\n\t\t\ttaken++\n\t\tdefault:\n\t\t}\n\t}\n\treturn taken\n}\n",
 }}
 
 // patched returns the text of a file of the standard library with all its insertions.

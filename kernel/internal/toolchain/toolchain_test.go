@@ -117,6 +117,9 @@ func (s *stages) add(p toolchain.Progress) {
 	if n := len(s.list); n == 0 || s.list[n-1] != p.Stage {
 		s.list = append(s.list, p.Stage)
 	}
+	if p.Total > 0 && p.Done == 0 {
+		s.list = append(s.list, p.String())
+	}
 }
 
 func (s *stages) has(part string) bool {

@@ -2,7 +2,9 @@ package toolchain_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -188,6 +190,30 @@ func TestCache(t *testing.T) {
 	}
 	if !build(t, b, unit("func Cell() {}\n")).Cached {
 		t.Error("pruning took what was just used")
+	}
+	old, used := filepath.Join(dir, "gopls", "old", "gopls"), filepath.Join(dir, "gopls", "used", "gopls")
+	for _, path := range []string{old, used} {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("a program"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chtimes(old, time.Time{}, time.Now().Add(-2*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if usage, err = c.Usage(); err != nil || !slices.Contains(usage, toolchain.Usage{Kind: "gopls", Entries: 2, Bytes: 18}) {
+		t.Errorf("with two gopls: %+v, %v", usage, err)
+	}
+	if freed, err := c.Prune(1, time.Hour); freed != 9 || err != nil {
+		t.Errorf("pruning an old gopls frees %d bytes, %v", freed, err)
+	}
+	if _, err := os.Stat(filepath.Dir(old)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the old gopls: %v", err)
+	}
+	if _, err := os.Stat(used); err != nil {
+		t.Error(err)
 	}
 	garble(t, o.Path)
 	garble(t, b.Library)

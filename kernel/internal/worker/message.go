@@ -23,7 +23,7 @@ type Request struct {
 	Drop      []string    `json:",omitempty"` // identities whose values are given up
 	Extension string      `json:",omitempty"` // shared library with packages outside the base
 	Args      []string    `json:",omitempty"`
-	Target    int         `json:",omitempty"` // of "interrupt": the request whose cell is meant
+	Target    int         `json:",omitempty"` // of "interrupt": the request whose cell is meant; 0: whatever runs
 	Name      string      `json:",omitempty"`
 	Value     string      `json:",omitempty"`
 }

@@ -213,6 +213,9 @@ func (w *Worker) write(q Request) error {
 	return err
 }
 
+// Interrupt ends what runs: a cell, also one that was interrupted before and takes its time, or else the callbacks of widgets.
+func (w *Worker) Interrupt() { w.interrupt(0) }
+
 func (w *Worker) interrupt(target int) {
 	w.signalChildren(syscall.SIGINT)
 	w.mu.Lock()

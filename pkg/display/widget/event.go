@@ -1,9 +1,11 @@
 package widget
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/pprof"
 	"strings"
 	"sync"
 )
@@ -30,18 +32,18 @@ func (e *event) begin() bool {
 	return true
 }
 
-// end reports whether the callbacks are to run once more.
-func (e *event) end() bool {
+// end reports whether the callbacks are to run once more. Those that were interrupted are not: what happened meanwhile is forgotten.
+func (e *event) end(interrupted bool) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.running, e.again = e.again, false
+	e.running, e.again = e.again && !interrupted, false
 	return e.running
 }
 
 // happen runs the callbacks in a goroutine of their own, unless they run.
 func (e *event) happen() {
 	if e.begin() {
-		go e.run()
+		e.background()
 	}
 }
 
@@ -52,15 +54,31 @@ func (e *event) now() {
 	}
 }
 
+// callbackLabel is the profiler label by which the live program knows what an interrupt ends while no cell runs.
+const callbackLabel = "gradbook-callback"
+
+// background runs the callbacks in a goroutine of their own. Each call has a label of its own: an interrupt ends those that run, and none that come later.
+func (e *event) background() {
+	go func() {
+		pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels(callbackLabel, e.name)))
+		e.run()
+	}()
+}
+
 // run calls the callbacks once. What happened meanwhile is for another goroutine, so that no caller is held for ever; an interrupt
 // ends this one at any place inside fire.
 func (e *event) run() {
+	returned := false
 	defer func() {
-		if e.end() {
-			go e.run()
+		if !returned {
+			report("a callback of %s was interrupted", e.name)
+		}
+		if e.end(!returned) {
+			e.background()
 		}
 	}()
 	e.fire()
+	returned = true
 }
 
 // call calls a callback; a panic is printed, with the places in the notebook (or the program) that led to it.

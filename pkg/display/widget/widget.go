@@ -9,7 +9,7 @@
 // A widget becomes known to the front end when it is first shown, and is drawn by the front end's own ipywidgets. Callbacks run in goroutines of the program, also
 // while a cell runs, one at a time for each widget. A change that arrives while the callback runs does not queue: when the callback is done it is called once more,
 // with the latest value. So a slider that redraws a picture follows the thumb however long a picture takes. A panic in a callback
-// is printed, and ends that call alone. Variables that a callback shares with cells that run meanwhile want a lock, as between any goroutines.
+// is printed, and ends that call alone; so does an interrupt that comes while no cell runs. Variables that a callback shares with cells that run meanwhile want a lock, as between any goroutines.
 //
 // Without a front end that knows widgets (in a terminal, a test, under GoNB, on a page made from the notebook) the widget's present state is shown, and
 // SetValue, Select and Click do from code what a hand would do: they return when the callbacks have run.

@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gradbook/gradbook/pkg/display"
 	"github.com/gradbook/gradbook/pkg/display/widget"
@@ -182,6 +183,44 @@ func TestOldEventsAreDropped(t *testing.T) {
 	release <- true
 }
 
+// What was changed while a callback ran that is then interrupted is forgotten: else the interrupt would start it again.
+func TestInterruptedIsForgotten(t *testing.T) {
+	f := newFront(t)
+	s := widget.NewIntSlider("depth", 0, 100, 0)
+	began, release := make(chan int, 10), make(chan bool)
+	s.OnChange(func(n int) {
+		began <- n
+		if n == 1 {
+			<-release
+			runtime.Goexit()
+		}
+	})
+	display.Show(s)
+	id := f.opened("IntSliderModel").ID
+	said := stderr(t, func() {
+		f.update(id, "value", 1)
+		receive(t, began)
+		f.update(id, "value", 2)
+		f.send(message{Op: "msg", ID: id, Data: map[string]any{"method": "request_state"}})
+		f.until(func(m message) bool { return m.ID == id && state(m)["value"] == 2.0 })
+		release <- true
+		for v := 3; ; v++ { // until the interrupted one is over
+			f.update(id, "value", v)
+			select {
+			case n := <-began:
+				if n < 3 {
+					t.Errorf("called with %d", n)
+				}
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	})
+	if !strings.Contains(said, "was interrupted") {
+		t.Errorf("it was told as %q", said)
+	}
+}
+
 // A callback that ends its goroutine (an interrupt does), panics or sets its own widget leaves the widget usable.
 func TestCallbacksThatEnd(t *testing.T) {
 	f := newFront(t)
@@ -215,7 +254,14 @@ func TestCallbacksThatEnd(t *testing.T) {
 		if v := receive(t, got); v != 1 {
 			t.Errorf("got %d, want 1", v)
 		}
+		f.update(id, "value", 5) // the interrupted one is over when this one runs
+		if v := receive(t, got); v != 5 {
+			t.Errorf("got %d, want 5", v)
+		}
 	})
+	if strings.Count(said, "a callback of the slider \"depth\" was interrupted\n") != 2 {
+		t.Errorf("the ends were told as %q", said)
+	}
 	if !strings.Contains(said, `a callback of the slider "depth" panicked: two is too much`) || !strings.Contains(said, "widget_test.go") {
 		t.Errorf("the panic was told as %q", said)
 	}

@@ -30,7 +30,7 @@ type Request struct {
 	Drop      []string    // identities whose values are given up
 	Extension string      // shared library with packages outside the base
 	Args      []string    // for args; of "flags": names
-	Target    int         // for interrupt: the request whose cell is meant
+	Target    int         // for interrupt: the request whose cell is meant; 0: whatever runs
 	Name      string      // for chdir and setenv
 	Value     string
 }
@@ -219,32 +219,6 @@ func (r *run) finish() bool {
 	}
 	current.run = nil
 	return true
-}
-
-// patience is how long an interrupted cell may take to end before it is left behind.
-const patience = 250 * time.Millisecond
-
-// interrupt ends the running cell; if it waits for something, the prompt comes back without it.
-func interrupt(target int) {
-	current.Lock()
-	r, id := current.run, current.requestID
-	current.Unlock()
-	if r == nil || id != target {
-		return // it has ended already
-	}
-	r.stopped.Store(true)
-	linker.Lock()
-	r.stop()
-	linker.Unlock()
-	go func() {
-		select {
-		case <-r.done:
-		case <-time.After(patience):
-			if r.finish() {
-				sendJSON(kindReply, Reply{ID: id, Status: "interrupted", Abandoned: true})
-			}
-		}
-	}()
 }
 
 // recordVars asks the cell for typed pointers to its new variables.

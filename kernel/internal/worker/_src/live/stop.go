@@ -102,11 +102,11 @@ func Poll() {
 	}
 }
 
-// stop asks r's goroutines to end, and goes on asking while any of them lives.
-func (r *run) stop() {
+// stop asks the goroutines with a label to end, and goes on asking while any of them lives. linker is locked.
+func stop(label unsafe.Pointer) {
 	slot := -1
 	for i := range stopped {
-		if stopped[i] == r.label {
+		if stopped[i] == label {
 			return
 		}
 		if stopped[i] == nil && slot < 0 {
@@ -116,12 +116,12 @@ func (r *run) stop() {
 	if slot < 0 {
 		slot = 0 // eight abandoned cells: the first of them is left alone from now on
 	}
-	stopped[slot] = r.label
+	stopped[slot] = label
 	atomic.Storeuintptr(&stopping, 1)
 	setPolls(1)
 	go func() {
 		for wait := time.Millisecond; ; wait = min(wait*2, 50*time.Millisecond) {
-			if poison(r.label) == 0 {
+			if poison(label) == 0 {
 				break
 			}
 			time.Sleep(wait)
@@ -147,7 +147,7 @@ func setPolls(to uint32) {
 	}
 }
 
-// poison makes the next function entry of r's goroutines call morestack, and returns how many there are.
+// poison makes the next function entry of a label's goroutines call morestack, and returns how many there are.
 func poison(label unsafe.Pointer) int {
 	n := 0
 	forEachG(func(g unsafe.Pointer) {

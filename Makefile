@@ -1,5 +1,8 @@
 # make lab            build Gradbook and all it needs, and open JupyterLab
-# make test           vet, format, all tests, all notebooks of the course
+# make test           vet, format, all tests
+# make course         every notebook of the course runs and gives the results on record; spelling
+# make site           the course as static pages, into build/site
+# make gonb           the course under stock GoNB, beside Gradbook (long)
 # make conformance    every test program of the Go distribution that can be a cell (long)
 # make bench          measure against GoNB, and put the tables into README.md (long)
 # make clean          remove what make has built here (see also: gradbook cache prune)
@@ -10,9 +13,9 @@ PYTHON ?= python3
 # The tests' own Python: nbformat, pinned by hash, judges the notebooks that are written.
 requirements := kernel/testdata/requirements-test.txt
 python := build/python/bin/python
-notebooks := $(filter-out %.out.ipynb,$(wildcard notebooks/*.ipynb))
+notebooks := $(filter-out %.out.ipynb,$(wildcard notebooks/*.ipynb notebooks/solutions/*.ipynb))
 
-.PHONY: lab build test vet format unit notebooks conformance bench bench-latency bench-speed bench-memory bench-assist clean
+.PHONY: lab build test vet format unit course spell site gonb conformance bench bench-latency bench-speed bench-memory bench-assist bench-step clean
 
 build:
 	$(GO) build -o bin/gradbook ./kernel/cmd/gradbook
@@ -20,7 +23,7 @@ build:
 lab: build
 	bin/gradbook lab notebooks
 
-test: vet format unit notebooks
+test: vet format unit
 
 vet:
 	$(GO) vet ./...
@@ -32,13 +35,30 @@ format:
 unit: build/python/done
 	GRADBOOK_TEST_PYTHON=$(CURDIR)/$(python) $(GO) test -timeout 20m ./...
 
-# Each notebook must run; its result goes to build/, the notebook is not changed.
-notebooks: build
-	@mkdir -p build/notebooks
-	@set -e; for n in $(notebooks); do \
-		echo "gradbook run $$n"; \
-		bin/gradbook run "$$n" -o "build/$$n" --timeout 10m; \
-	done
+# Each notebook must run and print what it holds, within the tolerances that its cells state. What it gives now goes to build/; the notebook is not changed.
+course: build spell
+	@mkdir -p build/notebooks/solutions
+	@failed=; for n in $(notebooks); do \
+		echo "gradbook run $$n --check"; \
+		bin/gradbook run "$$n" --check -o "build/$$n" --timeout 10m || failed="$$failed $$n"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi
+
+spell: build/python-course/done
+	build/python-course/bin/python notebooks/check/spell.py notebooks/words.txt $(notebooks) $(wildcard notebooks/*.md) README.md pkg/README.md
+
+site: build/python-course/done
+	build/python-course/bin/python notebooks/check/site.py build/site $(notebooks)
+
+gonb: build build/python-course/done
+	build/python-course/bin/python notebooks/check/gonb.py bin/gradbook $(wildcard notebooks/[0-9]*.ipynb)
+
+# nbconvert and nbclient come with JupyterLab, whose packages are pinned.
+build/python-course/done: kernel/cmd/gradbook/requirements-lab.txt notebooks/check/requirements.txt
+	rm -rf build/python-course
+	$(PYTHON) -m venv build/python-course
+	build/python-course/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r kernel/cmd/gradbook/requirements-lab.txt -r notebooks/check/requirements.txt
+	touch $@
 
 build/python/done: $(requirements)
 	rm -rf build/python
@@ -49,7 +69,7 @@ build/python/done: $(requirements)
 conformance:
 	$(GO) test -count=1 -timeout 4h ./kernel/internal/conformance -run TestPrograms -conformance.all
 
-bench: bench-latency bench-speed bench-memory bench-assist
+bench: bench-latency bench-speed bench-memory bench-assist bench-step
 
 bench-latency:
 	$(GO) run ./kernel/bench/latency -write
@@ -63,6 +83,17 @@ bench-memory:
 # ipykernel comes with JupyterLab, whose packages are pinned.
 bench-assist: build build/python-lab/done
 	$(GO) run ./kernel/bench/assist -python $(CURDIR)/build/python-lab/bin/python -write
+
+# A training step beside PyTorch and JAX, and what recording costs.
+bench-step: build/python-bench/done
+	PJRT_PLUGIN_LIBRARY_PATH=$$(build/python-bench/bin/python -c 'import lammps_jax_pjrt_cpu as p; print(p.PLUGIN_PATH.parent)') \
+		$(GO) run ./pkg/bench -python $(CURDIR)/build/python-bench/bin/python -write
+
+build/python-bench/done: pkg/bench/requirements.txt
+	rm -rf build/python-bench
+	$(PYTHON) -m venv build/python-bench
+	build/python-bench/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
 
 build/python-lab/done: kernel/cmd/gradbook/requirements-lab.txt
 	rm -rf build/python-lab

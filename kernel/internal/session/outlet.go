@@ -148,15 +148,17 @@ func (s *Session) cellName(id int) string {
 	return fmt.Sprintf("cell %d", id)
 }
 
-// progress shows what takes long: before the first cell to whoever opened the session, later in the cell.
+// progressText shows what takes long: in the cell, for a person who waits for it; before the first cell, and where nobody looks on (Agree), to whoever opened the
+// session, so that it is no part of a notebook's results.
 func (s *Session) progressText(text string) {
 	s.out.mu.Lock()
 	inCell := s.out.to != nil
 	s.out.mu.Unlock()
-	if inCell {
-		s.out.note("%s", text)
-	} else if s.o.Progress != nil {
+	switch {
+	case s.o.Progress != nil && (s.o.Agree || !inCell):
 		s.o.Progress(text)
+	case inCell:
+		s.out.note("%s", text)
 	}
 }
 

@@ -104,7 +104,7 @@ func (m *Meter) build(scope *mlmodel.Scope, args []*graph.Node) []*graph.Node {
 		l.outputs = predictions[0].Shape().Size() / predictions[0].Shape().Dimensions[0]
 	}
 	m.layouts[g.GraphId()] = l
-	totals, cells := sums(flows)
+	totals, cells := sums(flows, onceFold)
 	l.cells = cells
 	numbers := []*graph.Node{graph.Reshape(wide(loss), 1), totals}
 	if len(m.options.Pair) == 2 {
@@ -155,7 +155,7 @@ func values(scope *mlmodel.Scope, g *graph.Graph) map[*graph.Node]*mlmodel.Varia
 func updates(g *graph.Graph, before map[*graph.Node]*mlmodel.Variable, flows []flow) {
 	for i := range flows {
 		if v, ok := before[flows[i].W]; ok {
-			flows[i].update = graph.Sub(v.NodeValue(g), flows[i].W)
+			flows[i].updated = v.NodeValue(g)
 		}
 	}
 }

@@ -15,11 +15,11 @@ func (s surroundings) isPlain(tap LayerTap, x *graph.Node) bool {
 		known := make(map[*graph.Node]origin)
 		affine.data = func(n *graph.Node) bool { return s.origin(n, known) == origin{data: true} }
 	}
-	if !affine.follow(tap.Z) || !affine.fed || !affine.met[tap.W] {
+	if !affine.follow(tap.Z, false) || !affine.fed || !affine.met[tap.W] {
 		return false
 	}
 	pointwise := walk{ends: map[*graph.Node]bool{tap.Z: true}}
-	return pointwise.follow(tap.H) && pointwise.met[tap.Z]
+	return pointwise.follow(tap.H, false) && pointwise.met[tap.Z]
 }
 
 // origin says what a node is made of.
@@ -76,13 +76,20 @@ type walk struct {
 	product bool                     // affine operations with one matrix product; else operations on single entries
 	fed     bool                     // x was met
 	met     map[*graph.Node]bool
-	seen    map[*graph.Node]bool
+	seen    map[visit]bool
 }
 
-// follow reports whether every way back from n is allowed and ends as it should.
-func (w *walk) follow(n *graph.Node) bool {
+// visit is a node on the way, and whether a product lies between it and the start.
+type visit struct {
+	n       *graph.Node
+	product bool
+}
+
+// follow reports whether every way back from n is allowed and ends as it should. x may enter an affine layer through its product only: what adds x itself
+// is a residual branch, whose Jacobian holds the identity.
+func (w *walk) follow(n *graph.Node, inProduct bool) bool {
 	if w.met == nil {
-		w.met, w.seen = make(map[*graph.Node]bool), make(map[*graph.Node]bool)
+		w.met, w.seen = make(map[*graph.Node]bool), make(map[visit]bool)
 	}
 	if w.ends[n] {
 		w.met[n] = true
@@ -90,17 +97,18 @@ func (w *walk) follow(n *graph.Node) bool {
 	}
 	if w.data != nil && w.data(n) {
 		w.fed = true
+		return inProduct
+	}
+	at := visit{n, inProduct}
+	if w.seen[at] {
 		return true
 	}
-	if w.seen[n] {
-		return true
-	}
-	w.seen[n] = true
+	w.seen[at] = true
 	if !w.allows(n.Type()) {
 		return false
 	}
 	for _, input := range n.Inputs() {
-		if !w.follow(input) {
+		if !w.follow(input, inProduct || n.Type() == graph.NodeTypeDotGeneral) {
 			return false
 		}
 	}

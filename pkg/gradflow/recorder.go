@@ -20,7 +20,7 @@ type RecorderOptions struct {
 	// Every is the distance of recorded steps: those whose number it divides. 0 means 1, every step. A step whose loss is NaN or infinite
 	// is always recorded.
 	Every int `json:"every,omitempty"`
-	// Keep is how many records stay on the device before they are read, all at once; 0 means 64. An attached loop reads them in time;
+	// Keep is how many records stay on the device before they are read, all at once; 0 means 16. An attached loop reads them in time;
 	// without one, records that are not read by Reports before Keep others have been made are lost.
 	Keep int `json:"keep,omitempty"`
 	// Histogram asks for histograms of h and z in bins of equal width; they cost more than all the rest.
@@ -78,7 +78,7 @@ func NewRecorder(opt optimizer.Interface, options RecorderOptions) (*Recorder, e
 		options.Every = 1
 	}
 	if options.Keep == 0 {
-		options.Keep = 64
+		options.Keep = 16
 	}
 	options.Keep = max(2, options.Keep) // the oldest is cut off: see record
 	return &Recorder{inner: opt, options: options}, nil
@@ -160,18 +160,15 @@ const (
 // record adds to the graph what writes one record.
 func (r *Recorder) record(store *mlmodel.Store, g *graph.Graph, loss *graph.Node, flows []flow, around surroundings) {
 	meaning := &recorded{places: placesOf(flows, around)}
-	number, width, mark := r.layOut(store, flows, meaning)
-	keep := r.options.Keep
-	scope := store.Scope("/" + Scope)
-	records := scope.VariableWithValue(recordsName, tensors.FromFlatDataAndDimensions(make([]float64, keep*width), keep, width)).SetTrainable(false)
-	state := scope.VariableWithValue(stateName, []float64{0, 0}).SetTrainable(false)
-
-	one := graph.Const(g, 1.0)
+	number, mark := r.layOut(store, meaning)
 	global := store.GetVariable("/" + optimizer.GlobalStepVariableName)
 	counted := global != nil && global.ChangedInGraph(g)
 	if counted && mark == markedPlain {
 		return
 	}
+	scope := store.Scope("/" + Scope)
+	state := scope.VariableWithValue(stateName, []float64{0, 0}).SetTrainable(false)
+	one := graph.Const(g, 1.0)
 	step := graph.Add(graph.Reshape(graph.Slice(state.NodeValue(g), graph.AxisRange(0, 1))), one)
 	made := graph.Reshape(graph.Slice(state.NodeValue(g), graph.AxisRange(1, 2)))
 	if counted {
@@ -179,13 +176,15 @@ func (r *Recorder) record(store *mlmodel.Store, g *graph.Graph, loss *graph.Node
 	}
 	if mark != markedPlain {
 		loss = wide(loss)
-		totals, cells := sums(flows)
+		totals, cells := sums(flows, maxFold)
 		meaning.cells = cells
 		numbers := []*graph.Node{graph.Const(g, []float64{float64(number)}), graph.Reshape(step, 1), graph.Reshape(loss, 1), totals}
-		row := graph.Reshape(graph.Concatenate(append(numbers, r.options.Histogram.all(flows)...), 0), 1, width)
+		row := graph.Concatenate(append(numbers, r.options.Histogram.all(flows)...), 0)
+		width, keep := row.Shape().Size(), r.options.Keep
+		records := scope.VariableWithValue(recordsName, tensors.FromFlatDataAndDimensions(make([]float64, keep*width), keep, width)).SetTrainable(false)
 		// The newest record goes in at the end and the oldest falls out. (The pure-Go backend has no DynamicUpdateSlice for a ring.)
 		old := records.NodeValue(g)
-		pushed, more := graph.Concatenate([]*graph.Node{graph.Slice(old, graph.AxisRange(1, keep)), row}, 0), graph.Add(made, one)
+		pushed, more := graph.Concatenate([]*graph.Node{graph.Slice(old, graph.AxisRange(1, keep)), graph.Reshape(row, 1, width)}, 0), graph.Add(made, one)
 		if mark == unmarked && r.options.Every > 1 {
 			due := graph.LogicalOr(graph.LogicalNot(graph.IsFinite(loss)),
 				graph.Equal(graph.Mod(step, graph.Const(g, float64(r.options.Every))), graph.Const(g, 0.0)))
@@ -203,9 +202,9 @@ type recorded struct {
 	cells  []int // of the sums
 }
 
-// layOut notes what the records of one graph mean, and returns its number and how many numbers a record has. It checks that they
-// fit the variable that the recorder's graphs share.
-func (r *Recorder) layOut(store *mlmodel.Store, flows []flow, meaning *recorded) (number, width int, mark marking) {
+// layOut notes what the records of one graph mean, and returns its number and mark. It checks that the records of
+// the recorder's graphs, which share a variable, are of one kind.
+func (r *Recorder) layOut(store *mlmodel.Store, meaning *recorded) (number int, mark marking) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.store != nil && r.store != store {
@@ -216,19 +215,9 @@ func (r *Recorder) layOut(store *mlmodel.Store, flows []flow, meaning *recorded)
 			exceptions.Panicf("gradflow.Recorder: the taps were %s and are now %s; one recorder keeps one set of taps", want, got)
 		}
 	}
-	width = recordHead
-	for _, f := range flows {
-		width += f.cells()
-		if n := r.options.Histogram.Count; n > 0 {
-			width += n + 3
-			if f.Z != nil {
-				width += n + 3
-			}
-		}
-	}
 	r.store = store
 	r.graphs = append(r.graphs, meaning)
-	return len(r.graphs) - 1, width, r.mark
+	return len(r.graphs) - 1, r.mark
 }
 
 func names(places []place) string {

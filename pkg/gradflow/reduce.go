@@ -7,10 +7,9 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 )
 
-// The reductions are written twice, once for each kind of backend, because the quick way on one is a slow way on the
+// The sums are written twice, once for each kind of backend, because the quick way on one is a slow way on the
 // other. The pure-Go backend's ReduceSum steps an iterator at every element (3 ns each), while its dot product is an unrolled loop
-// (0.5 ns): there a sum is a dot product. XLA turns a sum over the first axis into vector instructions and fuses whatever feeds
-// it, while a dot product would make it write its operands to memory first.
+// (0.5 ns): there a sum is a dot product, and sumsByDot in this file's terms. On XLA see sumsByFolding.
 //
 // All of them accumulate in float64: a gradient of 1e-30, well inside float32, has a square that is not.
 
@@ -45,7 +44,7 @@ func (r *reducer) ones(n int) *graph.Node {
 	return r.filled[n]
 }
 
-// matrix returns x [rows, ..., units] as float64 [rows, the rest] if byBatch, else as [all others, units].
+// matrix returns x [rows, ..., units] as [rows, the rest] if byBatch, else as [all others, units].
 func matrix(x *graph.Node, byBatch bool) *graph.Node {
 	dims := x.Shape().Dimensions
 	switch {
@@ -69,19 +68,11 @@ func wide(x *graph.Node) *graph.Node {
 	return graph.ConvertDType(x, dtypes.Float64)
 }
 
-// columnSums returns the sums over the first axis of x [rows, n] as float64 [n].
+// columnSums returns the sums over the first axis of x [rows, n] as float64 [n], on the pure-Go backend.
 func (r *reducer) columnSums(x *graph.Node) *graph.Node {
-	if r.byDot {
-		rows := x.Shape().Dimensions[0]
-		product := graph.Dot(graph.Reshape(r.ones(rows), 1, rows), wide(x)).Product()
-		return graph.Reshape(product, x.Shape().Dimensions[1])
-	}
-	return graph.ReduceSum(wide(x), 0)
-}
-
-// columnSquares returns the sums of the squares over the first axis of x [rows, n] as float64 [n].
-func (r *reducer) columnSquares(x *graph.Node) *graph.Node {
-	return graph.ReduceSum(graph.Square(wide(x)), 0)
+	rows := x.Shape().Dimensions[0]
+	product := graph.Dot(graph.Reshape(r.ones(rows), 1, rows), wide(x)).Product()
+	return graph.Reshape(product, x.Shape().Dimensions[1])
 }
 
 // sum returns the sum of all entries of x as a float64 scalar.
@@ -90,43 +81,13 @@ func (r *reducer) sum(x *graph.Node) *graph.Node {
 		x = wide(graph.Reshape(x, x.Shape().Size()))
 		return graph.Dot(x, r.ones(x.Shape().Size())).Product()
 	}
-	return graph.ReduceAllSum(r.columnSums(matrix(x, false)))
+	return graph.ReduceAllSum(wide(x))
 }
 
-// squares returns the sum of the squares of all entries of x as a float64 scalar.
+// squares returns the sum of the squares of all entries of x as a float64 scalar, on the pure-Go backend.
 func (r *reducer) squares(x *graph.Node) *graph.Node {
-	if r.byDot {
-		x = wide(graph.Reshape(x, x.Shape().Size()))
-		return graph.Dot(x, x).Product()
-	}
-	return graph.ReduceAllSum(graph.ReduceSum(graph.Square(wide(matrix(x, false))), 0))
-}
-
-// outside counts the entries of z with z < low or z > high, or z <= low or z >= high if closed; low > high stands for all of them.
-func (r *reducer) outside(z *graph.Node, low, high float64, closed bool) *graph.Node {
-	if low > high {
-		return r.constant(dtypes.Float64, float64(z.Shape().Size()))
-	}
-	below, above := graph.LessThan, graph.GreaterThan
-	if closed {
-		below, above = graph.LessOrEqual, graph.GreaterOrEqual
-	}
-	// One comparison where one is enough: with |z - middle| the two-sided ranges need no more than the one-sided ones.
-	var out *graph.Node
-	switch {
-	case math.IsInf(low, -1) && math.IsInf(high, 1):
-		return r.constant(dtypes.Float64, 0)
-	case math.IsInf(low, -1):
-		out = above(z, r.constant(z.DType(), high))
-	case math.IsInf(high, 1):
-		out = below(z, r.constant(z.DType(), low))
-	default:
-		if middle := low + (high-low)/2; middle != 0 {
-			z = graph.Sub(z, r.constant(z.DType(), middle))
-		}
-		out = above(graph.Abs(z), r.constant(z.DType(), (high-low)/2))
-	}
-	return r.count(out)
+	x = wide(graph.Reshape(x, x.Shape().Size()))
+	return graph.Dot(x, x).Product()
 }
 
 // count returns the number of true entries as a float64 scalar.
@@ -141,29 +102,70 @@ func (r *reducer) count(flags *graph.Node) *graph.Node {
 		ones := graph.ConvertDType(graph.Reshape(flags, size), dtype)
 		return wide(graph.Dot(ones, ones).Product())
 	}
-	return r.sum(graph.ConvertDType(flags, dtypes.Float32))
+	return r.sum(flags)
 }
 
-// deadUnits counts the units, the last axis of z, that lie outside (low, high) in all examples and positions.
-func (r *reducer) deadUnits(z *graph.Node, low, high float64) *graph.Node {
-	z = matrix(z, false)
-	units := z.Shape().Dimensions[1]
-	if low > high {
-		return r.constant(dtypes.Float64, float64(units))
+// region is where z counts: z < low or z > high, with the ends themselves if closed. low > high stands for everywhere.
+type region struct {
+	low, high float64
+	closed    bool
+}
+
+func (a region) everywhere() bool { return a.low > a.high }
+func (a region) nowhere() bool    { return math.IsInf(a.low, -1) && math.IsInf(a.high, 1) }
+
+// middle is the centre of what lies between two finite ends. With |z - middle| one comparison is enough.
+func (a region) middle() float64 { return a.low + (a.high-a.low)/2 }
+
+// contains returns which entries of z lie in the region, which is neither everywhere nor nowhere.
+func (r *reducer) contains(a region, z *graph.Node) *graph.Node {
+	below, above := graph.LessThan, graph.GreaterThan
+	if a.closed {
+		below, above = graph.LessOrEqual, graph.GreaterOrEqual
 	}
+	switch {
+	case math.IsInf(a.low, -1):
+		return above(z, r.constant(z.DType(), a.high))
+	case math.IsInf(a.high, 1):
+		return below(z, r.constant(z.DType(), a.low))
+	}
+	return above(r.distance(a, z), r.constant(z.DType(), (a.high-a.low)/2))
+}
+
+// distance returns |z - middle|.
+func (r *reducer) distance(a region, z *graph.Node) *graph.Node {
+	if middle := a.middle(); middle != 0 {
+		z = graph.Sub(z, r.constant(z.DType(), middle))
+	}
+	return graph.Abs(z)
+}
+
+// entriesIn counts the entries of z in a region.
+func (r *reducer) entriesIn(a region, z *graph.Node) *graph.Node {
+	switch {
+	case a.everywhere():
+		return r.constant(dtypes.Float64, float64(z.Shape().Size()))
+	case a.nowhere():
+		return r.constant(dtypes.Float64, 0)
+	}
+	return r.count(r.contains(a, z))
+}
+
+// unitsIn counts the units, the last axis of z, that lie in a closed region in all examples and positions.
+func (r *reducer) unitsIn(a region, z *graph.Node) *graph.Node {
+	z = matrix(z, false)
 	var dead *graph.Node
 	switch {
-	case math.IsInf(low, -1) && math.IsInf(high, 1):
+	case a.everywhere():
+		return r.constant(dtypes.Float64, float64(z.Shape().Dimensions[1]))
+	case a.nowhere():
 		return r.constant(dtypes.Float64, 0)
-	case math.IsInf(low, -1):
-		dead = graph.GreaterOrEqual(graph.ReduceMin(z, 0), r.constant(z.DType(), high))
-	case math.IsInf(high, 1):
-		dead = graph.LessOrEqual(graph.ReduceMax(z, 0), r.constant(z.DType(), low))
+	case math.IsInf(a.low, -1):
+		dead = graph.GreaterOrEqual(graph.ReduceMin(z, 0), r.constant(z.DType(), a.high))
+	case math.IsInf(a.high, 1):
+		dead = graph.LessOrEqual(graph.ReduceMax(z, 0), r.constant(z.DType(), a.low))
 	default:
-		if middle := low + (high-low)/2; middle != 0 {
-			z = graph.Sub(z, r.constant(z.DType(), middle))
-		}
-		dead = graph.GreaterOrEqual(graph.ReduceMin(graph.Abs(z), 0), r.constant(z.DType(), (high-low)/2))
+		dead = graph.GreaterOrEqual(graph.ReduceMin(r.distance(a, z), 0), r.constant(z.DType(), (a.high-a.low)/2))
 	}
 	return r.count(dead)
 }

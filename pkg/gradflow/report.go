@@ -56,7 +56,7 @@ type LayerReport struct {
 	// BatchVariance is the variance over the batch of one entry of z (of h without z), averaged over the entries: what is left of the difference between examples.
 	BatchVariance float64 `json:"batch_variance"`
 	// Correlation is that of two different examples' z (h without z), averaged over all pairs in the batch: the mean over pairs of z_a.z_b
-	// over the mean of z_a.z_a, not centred, as in the correlation map of Poole et al. 2016, equation 4. At 1 the layer no longer tells examples apart.
+	// over the mean of z_a.z_a, not centred, as in the correlation map of Poole et al. 2016. At 1 the layer no longer tells examples apart.
 	Correlation float64 `json:"correlation"`
 
 	// Norms of delta = dL/dz, of dL/dh, dL/dW and dL/db, and of W and b themselves.
@@ -124,7 +124,7 @@ func placesOf(flows []flow, around surroundings) []place {
 	var previous *graph.Node
 	for _, f := range flows {
 		dims := f.H.Shape().Dimensions
-		p := place{batch: dims[0], entries: float64(f.H.Shape().Size()), active: f.Activation.Valid() == nil, update: f.update != nil}
+		p := place{batch: dims[0], entries: float64(f.H.Shape().Size()), active: f.Activation.Valid() == nil, update: f.updated != nil}
 		p.blank = LayerReport{Name: f.Name, Activation: f.Activation, Shape: append([]int(nil), dims...), Units: 1,
 			HasZ: f.Z != nil, HasW: f.W != nil, HasB: f.B != nil}
 		p.blank.Plain = (f.X == nil || f.X == previous) && around.isPlain(f.LayerTap, previous)
@@ -230,7 +230,7 @@ func (l *LayerReport) gradient() float64 {
 
 // Factor returns the geometric mean of the factors of |delta| a layer, going back through the hidden layers (all taps but the model's
 // output, on which the loss acts directly): (|delta_1|/|delta_n|)^(1/(n-1)). Below 1 gradients vanish, above 1 they explode. Theory's is
-// sqrt(chi_1) (Schoenholz et al. 2017, equation 12). NaN with fewer than two hidden layers.
+// sqrt(chi_1) (Schoenholz et al. 2017). NaN with fewer than two hidden layers.
 func (r *Report) Factor() float64 {
 	hidden := r.hidden()
 	if len(hidden) < 2 {

@@ -2,6 +2,7 @@ package gradflow_test
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"strings"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/gradbook/gradbook/pkg/activation"
 	"github.com/gradbook/gradbook/pkg/gradflow"
 	"github.com/gradbook/gradbook/pkg/initializer"
+	"github.com/gradbook/gradbook/pkg/model"
 )
 
 func TestTapReturnsItsNodeAndAddsNothing(t *testing.T) {
@@ -210,5 +212,42 @@ func TestPlainLayersAreRecognised(t *testing.T) {
 		if got := strings.Join(plain, " "); got != test.want {
 			t.Errorf("%s: plain layers are %q, want %q", test.name, got, test.want)
 		}
+	}
+}
+
+// Of a residual net of package model the first layer and the output are plain, on whichever side of the addition the activation is and whatever the scale.
+func TestResidualLayersAreNotPlain(t *testing.T) {
+	for _, kind := range []model.Residual{model.NoResidual, model.PostActivation, model.PreActivation} {
+		for _, scale := range []float64{1, 0.5} {
+			c := model.MLP{Inputs: 6, Outputs: 3, Depth: 3, Width: 8, Activation: activation.Tanh, Residual: kind, ResidualScale: scale}
+			want := "h1 out"
+			if kind == model.NoResidual {
+				c.ResidualScale, want = 0, "h1 h2 h3 out"
+			}
+			net, err := c.New(1)
+			must(t, err)
+			meter, err := gradflow.NewMeter(theBackend(), net.Store(), net.Logits, crossEntropy, gradflow.Options{SingularValues: 1})
+			must(t, err)
+			report, err := meter.Measure(small().batch(1, 4))
+			must(t, err)
+			var plain []string
+			for _, l := range report.Layers {
+				if l.Plain {
+					plain = append(plain, l.Name)
+				}
+			}
+			if got := strings.Join(plain, " "); got != want {
+				t.Errorf("%s with scale %g: plain layers are %q, want %q", kind, scale, got, want)
+			}
+		}
+	}
+}
+
+// The step passes no gradient, and theory says so.
+func TestTheoryOfTheStep(t *testing.T) {
+	r := measure(t, deep(3, activation.Step, initializer.Normal(1)), 1, gradflow.Options{})
+	theory := r.Theory()
+	if first := theory.Layers[0]; !math.IsInf(first.Chi, 1) || first.Factor != 0 || theory.Factor != 0 || r.Layers[0].DeltaNorm != 0 {
+		t.Errorf("h1 of a step net: chi %g, factor %g, of the net %g, |delta| %g; want +Inf, 0, 0 and 0", first.Chi, first.Factor, theory.Factor, r.Layers[0].DeltaNorm)
 	}
 }

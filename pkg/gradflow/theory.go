@@ -16,11 +16,10 @@ type Theory struct {
 // LayerTheory is the prediction for one layer.
 type LayerTheory struct {
 	Name string
-	// Q is the mean square of z: that of the first layer as measured, and from there on by the length map, q' = sigma_w^2 E[phi(z)^2] + sigma_b^2 (Poole et al.
-	// 2016, equation 3).
+	// Q is the mean square of z: that of the first layer as measured, and from there on by the length map, q' = sigma_w^2 E[phi(z)^2] + sigma_b^2 (Poole et al. 2016).
 	Q float64
 	// Chi is sigma_w^2 E[phi'(z)^2], z ~ N(0, Q), with the sigma_w^2 of the next layer; Factor its square root: |delta| of this layer over |delta| of the next
-	// (Schoenholz et al. 2017, equation 9). NaN for the last layer.
+	// (Schoenholz et al. 2017). NaN for the last layer. For the step Chi is +Inf, the slope of its correlation map, and Factor 0: backpropagation takes its derivative as 0.
 	Chi    float64
 	Factor float64
 }
@@ -42,7 +41,7 @@ func (r *Report) Theory() Theory {
 		if i+1 < len(r.Layers) && l.Plain && r.Layers[i+1].Plain {
 			chi = meanfield.Net{Activation: l.Activation, SigmaW2: r.Layers[i+1].SigmaW2}.Chi(q)
 		}
-		t.Layers = append(t.Layers, LayerTheory{Name: l.Name, Q: q, Chi: chi, Factor: math.Sqrt(chi)})
+		t.Layers = append(t.Layers, LayerTheory{Name: l.Name, Q: q, Chi: chi, Factor: factor(chi)})
 	}
 	sum, n := 0.0, 0
 	for i := range r.Layers {
@@ -55,4 +54,12 @@ func (r *Report) Theory() Theory {
 		t.Factor = math.Exp(sum / float64(n))
 	}
 	return t
+}
+
+// factor is that of the norm of delta, as in meanfield.Point.GradientFactor.
+func factor(chi float64) float64 {
+	if math.IsInf(chi, 1) {
+		return 0
+	}
+	return math.Sqrt(chi)
 }

@@ -101,7 +101,7 @@ func (n *Notebook) Lesson() (lacks []string) {
 	for _, need := range []struct{ pattern, what string }{
 		{`(?m)\*\*[^*]*\?`, "a question in bold at its top"},
 		{`(?m)^## Summary`, "a section \"## Summary\""},
-		{`(?m)^## Exercises`, "a section \"## Exercises\""},
+		{`(?m)^## (More e|E)xercises`, "a section \"## Exercises\""},
 	} {
 		if !regexp.MustCompile(need.pattern).MatchString(prose) {
 			say("there must be %s", need.what)

@@ -18,6 +18,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+
+	"github.com/gradbook/gradbook/internal/table"
 )
 
 func main() {
@@ -65,7 +67,7 @@ func run(ctx context.Context, o options) error {
 			if text == "" {
 				continue
 			}
-			if err := replace(o.folder+"/README.md", name, text); err != nil {
+			if err := table.Replace(o.folder+"/README.md", name, text); err != nil {
 				return err
 			}
 		}

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gradbook/gradbook/internal/table"
 )
 
 // The goals: the speed of the quickest road to a step on XLA as a share of JAX's, on one CPU; GoMLX's convolution against ours.
@@ -115,7 +117,7 @@ func share(c *contender, all []*contender) float64 {
 			ratios = append(ratios, jax.turns[i].CPU/t.CPU)
 		}
 	}
-	return median(ratios)
+	return table.Median(ratios)
 }
 
 // cells are a contender's numbers in the table.
@@ -124,7 +126,7 @@ func cells(c *contender, all []*contender) string {
 	for _, t := range c.turns {
 		wall, cpu = append(wall, t.Wall), append(cpu, t.CPU)
 	}
-	return fmt.Sprintf("%.3g | %.3g | %.2f", median(wall), median(cpu), share(c, all))
+	return fmt.Sprintf("%.3g | %.3g | %.2f", table.Median(wall), table.Median(cpu), share(c, all))
 }
 
 // versionsOf says which packages the Python has.

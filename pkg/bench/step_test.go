@@ -187,14 +187,3 @@ func Example_uniform() {
 	fmt.Println(uniform(0, 3, 0, 1)) // as contender.uniform(0, (3,), 0, 1)
 	// Output: [0.12666626 0.27216354 0.68560416]
 }
-
-func TestMedian(t *testing.T) {
-	for _, c := range []struct {
-		values []float64
-		want   float64
-	}{{[]float64{3}, 3}, {[]float64{4, 1, 3}, 3}, {[]float64{4, 1, 3, 2}, 2.5}} {
-		if got := median(c.values); got != c.want {
-			t.Errorf("median(%v) = %g, want %g", c.values, got, c.want)
-		}
-	}
-}

@@ -15,7 +15,7 @@ import (
 	"strconv"
 
 	"github.com/gradbook/gradbook/kernel/bench/live"
-	"github.com/gradbook/gradbook/kernel/bench/table"
+	"github.com/gradbook/gradbook/internal/table"
 )
 
 //go:embed assist.py

@@ -16,7 +16,7 @@ import (
 
 	"github.com/gradbook/gradbook/kernel/bench/gonb"
 	"github.com/gradbook/gradbook/kernel/bench/live"
-	"github.com/gradbook/gradbook/kernel/bench/table"
+	"github.com/gradbook/gradbook/internal/table"
 )
 
 func main() {

@@ -17,7 +17,7 @@ import (
 	"strings"
 
 	"github.com/gradbook/gradbook/kernel/bench/live"
-	"github.com/gradbook/gradbook/kernel/bench/table"
+	"github.com/gradbook/gradbook/internal/table"
 )
 
 var (

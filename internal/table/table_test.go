@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gradbook/gradbook/kernel/bench/table"
+	"github.com/gradbook/gradbook/internal/table"
 )
 
 func TestQuartiles(t *testing.T) {

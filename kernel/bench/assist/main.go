@@ -14,8 +14,8 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"github.com/gradbook/gradbook/kernel/bench/live"
 	"github.com/gradbook/gradbook/internal/table"
+	"github.com/gradbook/gradbook/kernel/bench/live"
 )
 
 //go:embed assist.py

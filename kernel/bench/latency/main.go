@@ -14,9 +14,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/gradbook/gradbook/internal/table"
 	"github.com/gradbook/gradbook/kernel/bench/gonb"
 	"github.com/gradbook/gradbook/kernel/bench/live"
-	"github.com/gradbook/gradbook/internal/table"
 )
 
 func main() {

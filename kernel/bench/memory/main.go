@@ -14,8 +14,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gradbook/gradbook/kernel/bench/live"
 	"github.com/gradbook/gradbook/internal/table"
+	"github.com/gradbook/gradbook/kernel/bench/live"
 )
 
 const (

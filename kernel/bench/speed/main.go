@@ -16,8 +16,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/gradbook/gradbook/kernel/bench/live"
 	"github.com/gradbook/gradbook/internal/table"
+	"github.com/gradbook/gradbook/kernel/bench/live"
 )
 
 var (

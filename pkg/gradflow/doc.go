@@ -29,15 +29,16 @@
 //
 // # What recording costs
 //
-// The processor time of a training step with a recorder over that of a plain one, for an MLP of 10 layers of 64, batch 256 and SGD, the statistics of all layers, on two cores of an AMD EPYC
-// that were busy with other work all the time (a load of 20 and more); the range over repeated runs of the medians of 6 (pure Go) and 50 to 60 (XLA) pairs of blocks of ten steps:
+// The time of a training step with a recorder over that of a plain one, for an MLP of 10 layers of 64, batch 256 and SGD, the statistics of all layers, on two cores of an AMD EPYC that did
+// nothing else; medians of 8 (pure Go) and 150 (XLA) pairs of blocks of ten steps, the range over three runs on XLA:
 //
-//	                               pure Go   XLA CPU
-//	every step, ReLU               1.09      1.00 to 1.12
-//	every step, tanh               -         1.12 to 1.27
-//	every 10th, with Dataset       1.01      1.03 to 1.10
+//	                               pure Go           XLA CPU
+//	                               clock   CPU time  clock          CPU time
+//	every step, ReLU               1.11    1.08      1.16 to 1.20   1.16
+//	every step, tanh               1.14    1.12      1.18 to 1.24   1.20 to 1.35
+//	every 10th, with Dataset       1.02    1.02      1.00 to 1.04   1.01 to 1.07
 //
-// By the clock the numbers scatter more (XLA, every step: 0.99 to 1.18). Measure again with
+// Measure again with
 //
 //	go test ./pkg/gradflow -run '^$' -bench Recorder -benchtime 60x
 //

@@ -9,21 +9,8 @@ import (
 
 // sentence describes a series.
 func (p *prepared) sentence() string {
-	name := p.name
-	if name == "" {
-		name = "unnamed"
-	}
-	if p.kind == theory {
-		name += " (theory)"
-	}
-	n := 0
-	e := noExtent()
-	for _, l := range p.lines {
-		for _, q := range l {
-			e.add(q.y)
-			n++
-		}
-	}
+	name := p.called(orElse(p.name, "unnamed"))
+	n, e := p.heights()
 	if n == 0 {
 		return name + ": nothing that can be drawn."
 	}
@@ -90,20 +77,30 @@ func orElse(s, other string) string {
 	return s
 }
 
-// row is a series as a line of the table.
-func (p *prepared) row(log bool) []string {
-	name := orElse(plain(p.name), "-")
+// called marks a name as theory where it is.
+func (p *prepared) called(name string) string {
 	if p.kind == theory {
 		name += " (theory)"
 	}
-	n := 0
-	e := noExtent()
+	return name
+}
+
+// heights counts the points that are drawn, and tells how far they reach.
+func (p *prepared) heights() (n int, e extent) {
+	e = noExtent()
 	for _, l := range p.lines {
 		for _, q := range l {
 			e.add(q.y)
 			n++
 		}
 	}
+	return n, e
+}
+
+// row is a series as a line of the table.
+func (p *prepared) row(log bool) []string {
+	name := p.called(orElse(plain(p.name), "-"))
+	n, e := p.heights()
 	row := []string{name, fmt.Sprint(n)}
 	if n == 0 {
 		return append(row, "-", "-", "-", "-", "")

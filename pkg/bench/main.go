@@ -8,7 +8,7 @@
 // table has medians over the turns, and the ratio to JAX is the median of the ratios turn by turn. The second table is a training step of a small residual net with
 // this module's convolution against GoMLX's (BenchmarkStep in pkg/model/internal/convolution).
 //
-// It exits with 1 when a goal is missed: for XLA that of several steps to a call, the quickest there (the table has the other ways, too). The package knows how to measure, and nothing of why a net is slow; that is in pkg/README.md.
+// It exits with 1 when a goal is missed: for XLA that of one compiled step (the table has the other ways, too). The package knows how to measure, and nothing of why a net is slow; that is in pkg/README.md.
 package main
 
 import (

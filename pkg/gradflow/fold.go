@@ -34,10 +34,19 @@ type term struct {
 	column int
 	of     *graph.Node                   // nil if there is nothing to sum
 	minus  *graph.Node                   // what is subtracted from it; may be nil
-	value  func(*graph.Node) *graph.Node // of entries, float64; or flags, to be counted
+	value  func(*graph.Node) *graph.Node // of entries; flags are counted
 }
 
+// square is widened first: the square of 1e-30, well inside float32, is not.
 func square(x *graph.Node) *graph.Node { return graph.Square(wide(x)) }
+
+// itself is the term of a plain sum. Up to maxFold of them are added in float32, more at a time, before the sum is widened.
+func itself(x *graph.Node) *graph.Node {
+	if x.DType() == dtypes.Float32 {
+		return x
+	}
+	return wide(x)
+}
 
 // folding gathers the sums of all flows.
 type folding struct {
@@ -46,7 +55,7 @@ type folding struct {
 	slices  map[cut][]*graph.Node
 	stacks  []*stack // of rows whose totals are wanted
 	byUnit  []*stack // of rows that are first summed over the batch, for sums of squares of units
-	alive   []*stack // of rows that count the entries that pass a gradient; a unit that has none is dead
+	alive   []*stack // of rows that count, in float32, the entries that pass a gradient; a unit that has none is dead
 	values  []*graph.Node
 	cells   []int
 	known   []float64 // sums that are the same for all z
@@ -111,7 +120,7 @@ func (f *folding) sliced(x *graph.Node, folds int) []*graph.Node {
 	return f.slices[at]
 }
 
-// fold returns float64 [1, size/folds]: the sums over the slices of a tensor.
+// fold returns [1, size/folds]: the sums over the slices of a tensor.
 func (f *folding) fold(t term, folds int) *graph.Node {
 	var total *graph.Node
 	for k, slice := range f.sliced(t.of, folds) {
@@ -128,7 +137,7 @@ func (f *folding) fold(t term, folds int) *graph.Node {
 			total = graph.Add(total, x)
 		}
 	}
-	return wide(total)
+	return total
 }
 
 // row returns a fold as a flat row.
@@ -145,7 +154,7 @@ func (f *folding) pack(flow, folds int, terms ...term) {
 		if t.of == nil {
 			continue
 		}
-		folded, cells = append(folded, f.fold(t, folds)), append(cells, flow*columns+t.column)
+		folded, cells = append(folded, wide(f.fold(t, folds))), append(cells, flow*columns+t.column)
 	}
 	if len(folded) == 0 {
 		return
@@ -166,9 +175,9 @@ func (f *folding) add(i int, flow flow) {
 	terms := []term{{column: squaresH, of: flow.H, value: square}}
 	if flow.Z != nil {
 		units, sumOfUnits = flow.Z, sumZ
-		terms = append(terms, term{column: sumH, of: flow.H, value: wide}, term{column: squaresZ, of: flow.Z, value: square})
+		terms = append(terms, term{column: sumH, of: flow.H, value: itself}, term{column: squaresZ, of: flow.Z, value: square})
 	}
-	perUnit := push(&f.byUnit, f.row(term{of: units, value: wide}, folds), size/batch, cell(sumOfUnits))
+	perUnit := push(&f.byUnit, wide(f.row(term{of: units, value: itself}, folds)), size/batch, cell(sumOfUnits))
 	perUnit.squares = append(perUnit.squares, cell(unitSquares))
 	if flow.Z != nil && flow.Activation.Valid() == nil {
 		saturated, dead := flow.regions()
@@ -229,7 +238,7 @@ func sumsByFolding(flows []flow, most int) (values *graph.Node, cells []int) {
 		f.put(graph.ReduceSum(graph.Square(ofUnits), 1), s.squares)
 	}
 	for _, s := range f.alive {
-		f.put(graph.ReduceSum(wide(graph.Equal(s.columnSums(), f.constant(dtypes.Float64, 0))), 1), s.cells)
+		f.put(graph.ReduceSum(wide(graph.Equal(s.columnSums(), f.constant(dtypes.Float32, 0))), 1), s.cells)
 	}
 	if len(f.known) > 0 {
 		f.put(graph.Const(g, f.known), f.ofKnown)

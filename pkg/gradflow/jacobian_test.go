@@ -6,8 +6,10 @@ import (
 	"testing"
 
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/layers"
 	mlmodel "github.com/gomlx/gomlx/ml/model"
 	"github.com/gradbook/gradbook/pkg/activation"
 	"github.com/gradbook/gradbook/pkg/gradflow"
@@ -71,6 +73,73 @@ func TestSingularValuesOfPlainLayersAreThoseOfAutodiff(t *testing.T) {
 	must(t, err)
 	if got := report.InputJacobian; math.Abs(got.Norm/exact.Norm-1) > 0.1 || !strings.Contains(got.Method, "400 probes") || !strings.Contains(got.Method, "seed 5") {
 		t.Errorf("estimated %g by %s, exactly %g", got.Norm, got.Method, exact.Norm)
+	}
+}
+
+// Layers of GoMLX's own, a fused operation on the pure-Go backend, are plain; a layer whose weights lie as [out, in] is not, square as they may be. What the closed
+// form gives for the plain ones is what autodiff gives for layers of which nothing is known.
+func TestPlainIsReadFromTheGraph(t *testing.T) {
+	const width = 6
+	type dense func(scope *mlmodel.Scope, x *graph.Node) (z, w, b *graph.Node)
+	ofGoMLX := func(scope *mlmodel.Scope, x *graph.Node) (z, w, b *graph.Node) {
+		z = layers.Dense(scope, x, true, width)
+		return z, scope.Store().GetVariable(scope.Scope()+"/dense/weights").NodeValue(x.Graph()), scope.Store().GetVariable(scope.Scope()+"/dense/biases").NodeValue(x.Graph())
+	}
+	own := func(product func(x, w *graph.Node) *graph.Node) dense {
+		return func(scope *mlmodel.Scope, x *graph.Node) (z, w, b *graph.Node) {
+			w = scope.VariableWithShape("W", shapes.Make(x.DType(), width, width)).NodeValue(x.Graph())
+			return product(x, w), w, nil
+		}
+	}
+	for _, test := range []struct {
+		name  string
+		layer dense
+		plain bool
+	}{
+		{"layers.Dense", ofGoMLX, true},
+		{"x W", own(func(x, w *graph.Node) *graph.Node { return graph.MatMul(x, w) }), true},
+		{"x W, W first", own(func(x, w *graph.Node) *graph.Node { return graph.Einsum("io,bi->bo", w, x) }), false},
+		{"x W^T", own(func(x, w *graph.Node) *graph.Node { return graph.MatMul(x, graph.Transpose(w, 0, 1)) }), false},
+		{"x W^T by axes", own(func(x, w *graph.Node) *graph.Node { return graph.Einsum("bi,oi->bo", x, w) }), false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			store := mlmodel.NewStore()
+			model := func(blind bool) func(scope *mlmodel.Scope, x *graph.Node) *graph.Node {
+				return func(scope *mlmodel.Scope, x *graph.Node) *graph.Node {
+					for _, name := range []string{"h1", "h2", "h3"} {
+						z, w, b := test.layer(scope.In("%s", name), x)
+						options := []gradflow.TapOption{gradflow.PreActivation(z), gradflow.Weights(w), gradflow.Bias(b), gradflow.Activation(activation.Tanh)}
+						if blind {
+							options = nil
+						}
+						x = gradflow.Tap(graph.Tanh(z), name, options...)
+					}
+					return x
+				}
+			}
+			x, y := mlp{sizes: []int{width, width}, dtype: dtypes.Float64}.batch(1, 8)
+			var reports []*gradflow.Report
+			for _, blind := range []bool{false, true} {
+				meter, err := gradflow.NewMeter(theBackend(), store, model(blind), crossEntropy, gradflow.Options{SingularValues: 2})
+				must(t, err)
+				report, err := meter.Measure(x, y)
+				must(t, err)
+				reports = append(reports, report)
+			}
+			for i, l := range reports[0].Layers {
+				if l.Plain != test.plain {
+					t.Errorf("%s: plain is %t", l.Name, l.Plain)
+				}
+				for j, v := range l.SingularValues.Values {
+					if w := reports[1].Layers[i].SingularValues.Values[j]; math.Abs(v-w) > 1e-12 || v <= 0 {
+						t.Errorf("%s: singular value %d is %g, of an unknown layer %g", l.Name, j, v, w)
+					}
+				}
+			}
+			if factor := reports[0].Theory().Layers[0].Factor; math.IsNaN(factor) == test.plain {
+				t.Errorf("theory's factor is %g", factor)
+			}
+		})
 	}
 }
 

@@ -1,15 +1,21 @@
 package gradflow
 
-import "github.com/gomlx/gomlx/core/graph"
+import (
+	"fmt"
+	"strings"
 
-// isPlain reports whether the graph between x, the output of the tap before, and the tap's h is z = xW + b, h = phi(z), with nothing beside it: no
+	"github.com/gomlx/compute"
+	"github.com/gomlx/gomlx/core/graph"
+)
+
+// isPlain reports whether the graph between x, the output of the tap before, and the tap's h is z = xW + b, W [in, out], h = phi(z), with nothing beside it: no
 // residual branch, no normalisation. It reads the graph, so it holds for any model that was built so. At the first tap
 // (x nil) the input is whatever depends on no variable: the model's input, or a fixed function of it.
 func (s surroundings) isPlain(tap LayerTap, x *graph.Node) bool {
 	if tap.Z == nil || tap.W == nil || tap.Activation.Valid() != nil {
 		return false
 	}
-	affine := walk{ends: map[*graph.Node]bool{tap.W: true, tap.B: true}, product: true}
+	affine := walk{ends: map[*graph.Node]bool{tap.W: true, tap.B: true}, weights: tap.W, product: true}
 	affine.data = func(n *graph.Node) bool { return n == x }
 	if x == nil {
 		known := make(map[*graph.Node]origin)
@@ -72,6 +78,7 @@ func (s surroundings) isLast(h *graph.Node) bool {
 // walk goes back through a graph until it meets one of the ends, or a constant.
 type walk struct {
 	ends    map[*graph.Node]bool
+	weights *graph.Node              // the end that must be taken as [in, out]; may be nil
 	data    func(n *graph.Node) bool // the input x; may be nil
 	product bool                     // affine operations with one matrix product; else operations on single entries
 	fed     bool                     // x was met
@@ -104,26 +111,48 @@ func (w *walk) follow(n *graph.Node, inProduct bool) bool {
 		return true
 	}
 	w.seen[at] = true
-	if !w.allows(n.Type()) {
+	if !w.allows(n) {
 		return false
 	}
-	for _, input := range n.Inputs() {
-		if !w.follow(input, inProduct || n.Type() == graph.NodeTypeDotGeneral) {
+	isProduct := n.Type() == graph.NodeTypeDotGeneral || n.Type() == graph.NodeTypeFusedDense
+	for i, input := range n.Inputs() {
+		before := w.met[w.weights]
+		if !w.follow(input, inProduct || isProduct) {
+			return false
+		}
+		if w.met[w.weights] != before && !turnsNot(n, i) {
 			return false
 		}
 	}
 	return true
 }
 
-func (w *walk) allows(t graph.NodeType) bool {
-	switch t {
+// turnsNot reports whether a node takes its operand number i, which holds W, as [in, out]: the fan-in and the Jacobian of a layer that was made with [out, in]
+// would be wrong.
+func turnsNot(n *graph.Node, i int) bool {
+	switch n.Type() {
+	case graph.NodeTypeTranspose:
+		return false
+	case graph.NodeTypeDotGeneral:
+		return strings.Contains(n.String(), [...]string{"lhsContractingAxes=[0]", "rhsContractingAxes=[0]"}[i])
+	}
+	return true
+}
+
+// plainDense ends the description of a fused xW + b, W [in, out], that applies no activation: a node's configuration shows in its description only.
+var plainDense = fmt.Sprintf("options=%+v)", compute.DenseConfig{})
+
+func (w *walk) allows(n *graph.Node) bool {
+	switch t := n.Type(); t {
+	case graph.NodeTypeFusedDense:
+		return w.product && strings.Contains(n.String(), plainDense)
 	case graph.NodeTypeConstant, graph.NodeTypeReshape, graph.NodeTypeBroadcastInDim, graph.NodeTypeConvertDType:
 		return true
 	case graph.NodeTypeDotGeneral, graph.NodeTypeAdd, graph.NodeTypeTranspose:
 		return w.product || t == graph.NodeTypeAdd
 	case graph.NodeTypeParameter, graph.NodeTypeConvGeneral, graph.NodeTypeGather, graph.NodeTypeConcatenate,
 		graph.NodeTypeReduceSum, graph.NodeTypeReduceMax, graph.NodeTypeReduceMin, graph.NodeTypeReduceWindow,
-		graph.NodeTypeFusedLayerNorm, graph.NodeTypeFusedSoftmax, graph.NodeTypeFusedDense:
+		graph.NodeTypeFusedLayerNorm, graph.NodeTypeFusedSoftmax:
 		return false
 	}
 	// What is left, as far as an activation is made of it, works on single entries.

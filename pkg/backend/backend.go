@@ -3,8 +3,8 @@
 //	b := backend.MustDefault()
 //	fmt.Println(backend.Choice())   // go:ops_sequential: no PJRT plugin in /usr/local/lib/go-xla, ...
 //
-// Importing it registers both backends with GoMLX and turns off go-xla's download of plugins: nothing here ever reaches for the network. To install a plugin,
-// put its file (pjrt_c_api_cpu_plugin.so, say) into ~/.local/lib/go-xla, or name its folder in PJRT_PLUGIN_LIBRARY_PATH.
+// Importing it registers both backends with GoMLX and turns off go-xla's download of plugins: nothing here ever reaches for the network. 'gradbook backend
+// install' installs one; or put its file (pjrt_c_api_cpu_plugin.so, say) into ~/.local/lib/go-xla, or name its folder in PJRT_PLUGIN_LIBRARY_PATH.
 //
 // # Configurations
 //
@@ -34,6 +34,11 @@
 // other orders and exp and tanh are other code: one training step agrees within the rounding of float32, and training then amplifies that until two runs have
 // only their statistics in common. Matrix products on CUDA are done in full float32 (tf32=false unless asked for: TF32 keeps 10 bits of 23).
 //
+// # Switching
+//
+// Use makes another backend the default of a program that runs. Each is started once and lives on, and with it what was compiled for it. A tensor belongs to the
+// backend that it was last used with, and no other one takes it: Move brings those that live variables reach to the host, from where any backend takes them.
+//
 // The package knows no nets and no data.
 package backend
 
@@ -47,6 +52,8 @@ import (
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/gobackend"
 	"github.com/pkg/errors"
+
+	"github.com/gradbook/gradbook/internal/pjrt"
 )
 
 // goSequential is the only mode of the pure-Go backend that cannot deadlock (compute v0.1.3).
@@ -70,13 +77,13 @@ func (c Chosen) String() string {
 
 var (
 	mu      sync.Mutex
-	current compute.Backend // guarded by mu; nil until Default succeeded
+	current compute.Backend // guarded by mu; nil until Default or Use succeeded
 	chosen  Chosen          // guarded by mu
 )
 
-// Default returns the process's backend, the same one at each call: what GOMLX_BACKEND says (see the package comment for the configurations) if it is set;
-// else XLA if a plugin is installed that loads; else pure Go. It never fails for want of an accelerator: the error is about a GOMLX_BACKEND that is not
-// understood or cannot be had, and a later call tries again. A backend that was finalized is replaced.
+// Default returns the process's backend, the same one at each call until Use takes another: what GOMLX_BACKEND says (see the package comment for the configurations)
+// if it is set; else what 'gradbook backend use' chose, if it can be had; else XLA if a plugin is installed that loads; else pure Go. It never fails for want of an
+// accelerator: the error is about a GOMLX_BACKEND that is not understood or cannot be had, and a later call tries again. A backend that was finalized is replaced.
 func Default() (compute.Backend, error) {
 	mu.Lock()
 	defer mu.Unlock()
@@ -93,11 +100,17 @@ func configured() string {
 	return config
 }
 
+// wished is what the user chose by 'gradbook backend use' for all programs: unlike GOMLX_BACKEND it gives way to pure Go where it cannot be had.
+func wished() string { return strings.TrimSpace(os.Getenv(pjrt.ChoiceVariable)) }
+
+// byUse follows such a wish in a reason.
+const byUse = " was chosen by 'gradbook backend use'"
+
 func locked() (compute.Backend, error) {
 	if current != nil && !current.IsFinalized() {
 		return current, nil
 	}
-	b, c, err := choose(configured())
+	b, c, err := wanted()
 	current, chosen = b, c
 	return b, err
 }
@@ -133,6 +146,13 @@ func choose(config string) (compute.Backend, Chosen, error) {
 			return nil, Chosen{}, errors.WithMessagef(err, "%s=%q", compute.ConfigEnvVar, config)
 		}
 		return b, Chosen{name, compute.ConfigEnvVar + "=" + config}, nil
+	}
+	if wish := wished(); wish != "" {
+		if b, name, err := create(wish); err == nil {
+			return b, Chosen{name, wish + byUse}, nil
+		} else if b, name, goErr := create(goSequential); goErr == nil {
+			return b, Chosen{name, fmt.Sprintf("%s%s, but %v", wish, byUse, err)}, nil
+		}
 	}
 	b, name, passed, failure := startAny("")
 	if failure == nil {

@@ -207,3 +207,58 @@ func TestPlugins(t *testing.T) {
 	_, err := backend.New("xla:tpu")
 	says(t, err, "tpu", "no PJRT plugin", "installed is cuda (", "abc ("+first)
 }
+
+// TestChosenForAll: what 'gradbook backend use' chose is taken, gives way to pure Go where it cannot be had, and to GOMLX_BACKEND.
+func TestChosenForAll(t *testing.T) {
+	folder := t.TempDir()
+	broken := filepath.Join(folder, "pjrt_c_api_cpu_plugin.so")
+	put(t, broken, []byte("broken"))
+	for choice, reason := range map[string]string{
+		"go":      "go was chosen by 'gradbook backend use'",
+		"xla:cpu": "xla:cpu was chosen by 'gradbook backend use', but PJRT plugin " + broken + " is not a shared library",
+		"abacus":  "abacus was chosen by 'gradbook backend use', but unknown backend",
+	} {
+		t.Setenv("GRADBOOK_BACKEND", choice)
+		if a := ask(t, "", folder); a.Choice.Name != "go:ops_sequential" || !strings.HasPrefix(a.Choice.Reason, reason) || a.Error != "" {
+			t.Errorf("%s: %+v", choice, a)
+		}
+		if a := ask(t, "go:ops_parallel", folder); a.Choice.Reason != "GOMLX_BACKEND=go:ops_parallel" {
+			t.Errorf("%s: %+v", choice, a)
+		}
+	}
+	// What the kernel puts into GOMLX_BACKEND for it is no word of the user's.
+	t.Setenv("GRADBOOK_BACKEND", "go")
+	t.Setenv("GRADBOOK_DEFAULT_BACKEND", "go:ops_sequential")
+	if a := ask(t, "go:ops_sequential", folder); a.Choice.Reason != "go was chosen by 'gradbook backend use'" {
+		t.Errorf("%+v", a)
+	}
+}
+
+// TestInstalledFolders: what 'gradbook backend install' has installed is found first, the newer CUDA before the older.
+func TestInstalledFolders(t *testing.T) {
+	data := t.TempDir()
+	t.Setenv("XDG_DATA_HOME", data)
+	if path, set := os.LookupEnv("PJRT_PLUGIN_LIBRARY_PATH"); set {
+		t.Setenv("PJRT_PLUGIN_LIBRARY_PATH", path) // put back at the end
+		os.Unsetenv("PJRT_PLUGIN_LIBRARY_PATH")
+	}
+	backends := filepath.Join(data, "gradbook", "backends")
+	for name, device := range map[string]string{"xla-cpu": "cpu", "xla-cpu-fastatomstruct": "cpu", "xla-cuda12": "cuda", "xla-cuda13": "cuda", ".new-1": "cpu"} {
+		put(t, filepath.Join(backends, name, "plugin", "pjrt_c_api_"+device+"_plugin.so"), here("GetPjrtApi").bytes(t))
+	}
+	folders := strings.Join(backend.Folders(), " ")
+	want := filepath.Join(backends, "xla-cpu", "plugin") + " " + filepath.Join(backends, "xla-cpu-fastatomstruct", "plugin") + " " +
+		filepath.Join(backends, "xla-cuda13", "plugin") + " " + filepath.Join(backends, "xla-cuda12", "plugin") + " "
+	if !strings.HasPrefix(folders, want) {
+		t.Errorf("folders %s, want %s first", folders, want)
+	}
+	var got []string
+	for _, p := range backend.Plugins()[:2] {
+		got = append(got, p.Path)
+	}
+	for i, name := range []string{"xla-cuda13/plugin/pjrt_c_api_cuda_plugin.so", "xla-cpu/plugin/pjrt_c_api_cpu_plugin.so"} {
+		if got[i] != filepath.Join(backends, name) {
+			t.Errorf("plugin %d is %s, want %s", i, got[i], name)
+		}
+	}
+}

@@ -83,7 +83,7 @@ func TestPlainIsReadFromTheGraph(t *testing.T) {
 	type dense func(scope *mlmodel.Scope, x *graph.Node) (z, w, b *graph.Node)
 	ofGoMLX := func(scope *mlmodel.Scope, x *graph.Node) (z, w, b *graph.Node) {
 		z = layers.Dense(scope, x, true, width)
-		return z, scope.Store().GetVariable(scope.Scope()+"/dense/weights").NodeValue(x.Graph()), scope.Store().GetVariable(scope.Scope()+"/dense/biases").NodeValue(x.Graph())
+		return z, scope.Store().GetVariable(scope.Scope() + "/dense/weights").NodeValue(x.Graph()), scope.Store().GetVariable(scope.Scope() + "/dense/biases").NodeValue(x.Graph())
 	}
 	own := func(product func(x, w *graph.Node) *graph.Node) dense {
 		return func(scope *mlmodel.Scope, x *graph.Node) (z, w, b *graph.Node) {

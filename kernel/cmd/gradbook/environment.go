@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/gradbook/gradbook/kernel/internal/plugin"
 )
 
 // labRequirements are JupyterLab, ipywidgets and all that they need: versions and hashes.
@@ -67,6 +69,18 @@ func privateLab(ctx context.Context, data string) (lab string, err error) {
 
 // oldestPython is the first version that the requirements are for.
 const oldestPython = 10 // of 3
+
+// passBackend hands what the user chose to compute on to the program that is about to start; complain is told where it cannot be had.
+func passBackend(complain func(string)) {
+	set, err := plugin.Environment()
+	if err != nil {
+		complain("gradbook: " + err.Error())
+	}
+	for _, variable := range set {
+		name, value, _ := strings.Cut(variable, "=")
+		os.Setenv(name, value) // which fails for no such name
+	}
+}
 
 // findPython returns a Python that is new enough.
 func findPython(ctx context.Context) (string, error) {

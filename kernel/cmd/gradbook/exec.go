@@ -77,6 +77,7 @@ func execFiles(ctx context.Context, files []string) error {
 	stop := interrupts(cancel, cancel)
 	defer stop()
 	show := newStatus()
+	passBackend(show.line)
 	options := session.Options{Agree: true, Dir: ".", Progress: show.doing}
 	if stdin {
 		options.Stdin = os.Stdin

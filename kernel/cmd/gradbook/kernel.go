@@ -51,6 +51,7 @@ func serveKernel(ctx context.Context, file string) error {
 	defer cancel()
 	go watchParent(ctx, cancel)
 	tellJupyter(file)
+	passBackend(func(text string) { fmt.Fprintln(os.Stderr, text) })
 	options := jupyter.Options{
 		ConnectionFile: file,
 		Interrupts:     interrupts,

@@ -77,7 +77,7 @@ library, GoMLX, ...). That takes a minute or two, once.`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetVersionTemplate(version.String() + "\n")
-	root.AddCommand(newRun(), newExec(), newDoctor(), newCache(), newLab(), newVersion(), newInstall(), newKernel())
+	root.AddCommand(newRun(), newExec(), newDoctor(), newCache(), newLab(), newVersion(), newInstall(), newKernel(), newBackend())
 	return root
 }
 

@@ -183,6 +183,7 @@ func execute(ctx context.Context, r *notebook.Runner, n *notebook.Notebook, path
 		}
 	}, cancel)
 	defer stop()
+	passBackend(show.line)
 	s, err := session.Open(ctx, session.Options{Agree: true, Dir: filepath.Dir(path), Progress: show.doing})
 	show.clear()
 	if err != nil {

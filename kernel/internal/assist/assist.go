@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,6 +26,7 @@ type Options struct {
 	Log       func(format string, args ...any)         // what the user should hear, once each: that gopls is being built, or is missing; nil: nobody hears
 	CacheDir  string                                   // "": the user's
 	Command   string                                   // a gopls to use; "": the pinned one, built on first use
+	Rest      time.Duration                            // gopls ends when nobody asked or changed anything for that long; 0: ten minutes
 }
 
 // Assistant assists with one session's cells. Its methods may be called at any time from any goroutine.
@@ -40,7 +42,10 @@ type Assistant struct {
 	last    *program.Outline  // the one that gopls has
 	closed  bool
 	path    string        // of gopls
-	deaths  int           // how often it has ended
+	own     bool          // it is in the user's own cache
+	deaths  int           // how often it has ended by itself
+	idle    *time.Timer   // ends it when nothing happens
+	resting bool          // it was ended so, and starts again with the next question or cell
 	revival chan struct{} // closed when the attempt under way to start it again is over; nil: none is
 	outline struct {
 		sync.Mutex // guards what follows
@@ -71,12 +76,16 @@ const (
 	patience  = 2 * time.Second  // how long a question waits for gopls to start
 	limit     = 10 * time.Second // how long an answer may take
 	maxDeaths = 3                // gopls is started again so often
+	rest      = 10 * time.Minute // without a question or a cell, and gopls gives back its 80 MB
 )
 
 // Open returns at once; gopls is built, if need be, and started in the background.
 func Open(o Options) *Assistant {
 	if o.Log == nil {
 		o.Log = func(string, ...any) {}
+	}
+	if o.Rest == 0 {
+		o.Rest = rest
 	}
 	life, stop := context.WithCancel(context.Background())
 	a := &Assistant{o: o, life: life, stop: stop, ready: make(chan struct{}), also: usual()}
@@ -102,9 +111,11 @@ func (a *Assistant) open() error {
 		if a.path, err = Build(a.life, a.o.Workspace.Go, a.o.CacheDir, a.o.Log); err != nil {
 			return err
 		}
+		cache, err := toolchain.OpenCache(a.o.CacheDir)
+		a.own = err == nil && strings.HasPrefix(a.path, cache.Dir+string(os.PathSeparator))
 	}
 	err := a.start()
-	if err != nil && a.o.Command == "" {
+	if err != nil && a.own {
 		_ = os.Remove(a.path) // it may be damaged: the next kernel builds it again
 	}
 	return err
@@ -122,13 +133,28 @@ func (a *Assistant) start() error {
 		s.close()
 		return nil
 	}
-	a.server, a.last = s, nil
+	a.server, a.last, a.resting = s, nil, false
+	if a.idle == nil {
+		a.idle = time.AfterFunc(a.o.Rest, a.rest)
+	}
+	a.idle.Reset(a.o.Rest)
 	go a.watch(s)
 	q := a.sync(a.current(), "fmt.", len("fmt."))
 	if q.err == nil && q.ok {
 		go s.ask(a.life, "textDocument/completion", q.sketch.Cell, q.at, nil)
 	}
 	return q.err
+}
+
+// rest ends gopls, as nothing has happened for long.
+func (a *Assistant) rest() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed || !a.server.alive() {
+		return
+	}
+	a.resting = true
+	a.server.close()
 }
 
 // watch waits for the end of gopls. The next question starts it again; after some ends it is believed to be broken.
@@ -138,6 +164,10 @@ func (a *Assistant) watch(s *server) {
 		return
 	}
 	a.mu.Lock()
+	if a.resting {
+		a.mu.Unlock()
+		return
+	}
 	a.deaths++
 	deaths := a.deaths
 	a.mu.Unlock()
@@ -188,6 +218,9 @@ func (a *Assistant) Close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.closed = true
+	if a.idle != nil {
+		a.idle.Stop()
+	}
 	if a.server != nil {
 		a.server.close()
 	}
@@ -231,8 +264,9 @@ func (a *Assistant) revive(wanted bool) (alive bool, revival <-chan struct{}) {
 	case a.revival != nil:
 		return false, a.revival
 	case a.server.alive():
+		a.idle.Reset(a.o.Rest)
 		return true, nil
-	case !wanted || a.deaths > maxDeaths:
+	case !wanted && !a.resting || a.deaths > maxDeaths:
 		return false, nil
 	}
 	done := make(chan struct{})

@@ -254,6 +254,7 @@ func TestComplete(t *testing.T) {
 		{"special command", "%en‸", "%env:magic", "%env NAME VALUE sets an environment variable of the program and of shell commands", "%en"},
 		{"special commands, all", "%‸", "%cd:magic %help:magic %%:magic -!", "", "%"},
 		{"special command in a cell", "x := 1\n%mem‸ory", "%memory:magic", "", "%memory"},
+		{"words of a special command", "%backend a‸", "auto:instance -go -%args", "", "a"},
 		{"special command as a comment", "//gonb:%me‸", "%memory:magic", "", "%me"},
 		{"behind a special command that wants other words", "%exec\nlayer.We‸", "Weights:property", "", ""},
 		{"command that takes the whole cell", "%%wri‸", "%%writefile:magic", "", "%%wri"},

@@ -42,7 +42,11 @@ func Build(ctx context.Context, g *toolchain.Go, cacheDir string, log func(strin
 		return "", err
 	}
 	sum := sha256.Sum256([]byte(goplsMod + "\x00" + goplsSum + "\x00" + g.Version))
-	dir := filepath.Join(cache.Dir, "gopls", hex.EncodeToString(sum[:8]))
+	id := hex.EncodeToString(sum[:8])
+	if shared := cache.Shared; shared != nil && runs(ctx, filepath.Join(shared.Dir, "gopls", id, "gopls")) {
+		return filepath.Join(shared.Dir, "gopls", id, "gopls"), nil
+	}
+	dir := filepath.Join(cache.Dir, "gopls", id)
 	path := filepath.Join(dir, "gopls")
 	if found(path) {
 		now := time.Now()
@@ -76,6 +80,11 @@ func Build(ctx context.Context, g *toolchain.Go, cacheDir string, log func(strin
 func found(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
+}
+
+// runs reports whether a program is there and says its version: one that others keep is not ours to mend.
+func runs(ctx context.Context, path string) bool {
+	return found(path) && exec.CommandContext(ctx, path, "version").Run() == nil
 }
 
 func compile(ctx context.Context, g *toolchain.Go, dir string) error {

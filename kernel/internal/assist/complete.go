@@ -173,7 +173,7 @@ func offered(o *program.Outline, it item) bool {
 	return slices.Contains(o.Packages(name), path)
 }
 
-// completeSpecial completes a line with a special command: its name, or the names that %rm takes.
+// completeSpecial completes a line with a special command: its name, or what %rm or %backend takes.
 func completeSpecial(o *program.Outline, line string, col, pos int) Completion {
 	if rest, ok := strings.CutPrefix(line, dialect.Prefix); ok {
 		line, col = rest, max(0, col-len(dialect.Prefix))
@@ -183,6 +183,14 @@ func completeSpecial(o *program.Outline, line string, col, pos int) Completion {
 	word := before[start:]
 	c := Completion{Start: pos - len(word), End: pos}
 	if start > 0 {
+		for _, value := range dialect.Values(strings.TrimSpace(before[:start])) {
+			if strings.HasPrefix(value, word) {
+				c.Matches = append(c.Matches, Match{Text: value, Type: "instance"})
+			}
+		}
+		if c.Matches != nil {
+			return c
+		}
 		if !strings.HasPrefix(before, "%rm ") && !strings.HasPrefix(before, "%remove ") {
 			return Completion{Start: pos, End: pos}
 		}

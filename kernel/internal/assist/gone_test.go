@@ -156,6 +156,41 @@ func TestDeath(t *testing.T) {
 	n.toldOnce("completion and inspection of Go are off")
 }
 
+// TestRest lets nothing happen: gopls ends without a word, and comes back with the next question, and with the next cell.
+func TestRest(t *testing.T) {
+	n := open(t, t.TempDir(), func(o *assist.Options) { o.Rest = time.Second })
+	n.wait()
+	n.run("type layer struct{ Weights, Bias int }\nvar l layer")
+	for _, wake := range []func(){n.wait, func() {
+		n.run("later := 1")
+		for range 200 {
+			if len(goplsBelow(t, os.Getpid())) > 0 {
+				return
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		t.Error("a cell does not bring gopls back")
+	}} {
+		ids := goplsBelow(t, os.Getpid())
+		if len(ids) == 0 {
+			t.Fatal("no gopls runs")
+		}
+		ended(t, ids)
+		wake()
+		n.wait()
+		if c := n.complete("l.We‸"); len(c.Matches) != 1 || c.Matches[0].Text != "Weights" {
+			t.Errorf("completion afterwards: %v", c)
+		}
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, line := range n.said {
+		if !strings.Contains(line, "building gopls") {
+			t.Errorf("it was said: %q", line)
+		}
+	}
+}
+
 func TestAbsence(t *testing.T) {
 	script := filepath.Join(t.TempDir(), "gopls")
 	if err := os.WriteFile(script, []byte("#!/bin/sh\necho out of order >&2\nexit 3\n"), 0o755); err != nil {

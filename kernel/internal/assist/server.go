@@ -98,6 +98,7 @@ func startServer(ctx context.Context, path string, w *toolchain.Workspace) (*ser
 		return nil, err
 	}
 	s := &server{cmd: cmd, root: filepath.Join(dir, folder), open: map[string]string{}, gone: make(chan struct{})}
+	s.conn = newConn(out, in, answer) // before it can end
 	started := make(chan error)
 	go func() {
 		// The signal of Pdeathsig comes when the thread ends that started the process, not only when this process does.
@@ -113,7 +114,6 @@ func startServer(ctx context.Context, path string, w *toolchain.Workspace) (*ser
 	if err := <-started; err != nil {
 		return nil, fmt.Errorf("gopls does not start: %w", err)
 	}
-	s.conn = newConn(out, in, answer)
 	if err := s.initialize(ctx, dir); err != nil {
 		said := ""
 		if s.alive() { // else err says it

@@ -21,6 +21,7 @@ var Help = map[string]string{
 	"rm":            "%rm NAME ... removes declarations and variables",
 	"remove":        "the same as %rm",
 	"reset":         "removes all declarations and variables; %reset go.mod makes the scratch module anew instead",
+	"backend":       "shows what GoMLX computes on, and what else is installed; %backend xla:cpu (or go, xla:cuda, auto, ...) switches the live program, and moves its tensors",
 	"restart":       "starts the program anew: variables lose their values, declarations stay, changed packages take effect",
 	"memory":        "shows what the live program and its cells cost",
 	"autoget":       "a package that no module here provides is fetched by go get when a cell imports it (the default outside of a module of your own)",
@@ -57,6 +58,14 @@ func About(name string) string {
 		}
 	}
 	return magics[name[2:]]
+}
+
+// Values are the words that often follow a command of Names, for completion.
+func Values(name string) []string {
+	if name == "%backend" {
+		return []string{"auto", "go", "xla:cpu", "xla:cuda"}
+	}
+	return nil
 }
 
 // shown is a command's name as a user types it.

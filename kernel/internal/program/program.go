@@ -41,6 +41,8 @@ type Cell struct {
 	// MainLine is the first line (from 1) that belongs to the body of main when Main is set;
 	// the lines before it are declarations.
 	MainLine int
+	// Peek says that the addresses which the text takes of variables are forgotten when it has run.
+	Peek bool
 }
 
 // File is one generated Go file.

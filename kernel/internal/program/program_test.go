@@ -155,10 +155,11 @@ func describe(step *program.Step) string {
 }
 
 // cellOf makes the n-th cell of an archive from a section named "cell", with " main" for a main body, which begins
-// at the line "// main" if there is one.
+// at the line "// main" if there is one, and " peek" for a cell that keeps no addresses.
 func cellOf(n int, s section) program.Cell {
 	text := strings.ReplaceAll(s.text, "⏎\n", "") // a cell without a newline at its end
 	c := program.Cell{ID: n, Name: fmt.Sprintf("cell %d", n), Text: text}
+	c.Peek = strings.HasSuffix(s.name, " peek")
 	if strings.HasSuffix(s.name, " main") {
 		c.Main, c.MainLine = true, 1
 		if before, _, ok := strings.Cut(text, "// main\n"); ok {

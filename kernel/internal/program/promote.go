@@ -306,6 +306,9 @@ func (g *growth) markReached() {
 			}
 		}
 	}
+	if g.src.cell.Peek {
+		return
+	}
 	address := func(e ast.Expr) {
 		if id := g.root(e); id != nil {
 			mark(id)

@@ -24,6 +24,7 @@ type settings struct {
 	goflags []string        // as %goflags was given them
 	autoget *bool           // nil: the default
 	tracked map[string]bool // by %track; false for %untrack
+	backend chosenBackend   // by %backend
 }
 
 // cellCommands are the special commands of one cell.
@@ -104,6 +105,8 @@ func (c *cellCommands) command(ctx context.Context, cmd dialect.Command) Result 
 		err = s.refreshAndRestart(ctx)
 	case "memory":
 		err = s.memory()
+	case "backend":
+		return c.backend(ctx, cmd)
 	case "autoget", "noautoget":
 		on := cmd.Name == "autoget"
 		s.set.autoget = &on

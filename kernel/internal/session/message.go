@@ -70,6 +70,9 @@ func (o *outlet) message(m *message, from string) {
 		out.Kind = Update
 	case "clear":
 		out = Output{Kind: Clear, Wait: m.Wait}
+	case "backend":
+		o.s.backendAnswer = m.Data
+		return
 	case "open", "msg", "close":
 		if o.s.o.Comm != nil {
 			o.s.o.Comm(m.Comm)

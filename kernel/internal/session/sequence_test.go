@@ -91,11 +91,14 @@ func open(t *testing.T, env []string) *session.Session {
 	return s
 }
 
-var address = regexp.MustCompile(`[^\s"]*/TestSequences[^\s"/]*/\d+|\(\d+\.\d+s\)|0x[0-9a-f]{6,}|\b\d+(\.\d+)? (MB|kB)\b|\b\d+ goroutines\b`)
+var address = regexp.MustCompile(`[^\s"]*/TestSequences[^\s"/]*/\d+|\(\d+\.\d+s\)|0x[0-9a-f]{6,}|\b\d+(\.\d+)? (MB|kB)\b|\b\d+ goroutines\b|parallelism=\d+\)`)
+
+// building is what is shown where a library of packages is built, which is once.
+var building = regexp.MustCompile(`(?m)^2> (linking|compiling) .*\n`)
 
 // execute runs a cell and writes down what it showed, in order.
 func execute(s *session.Session, text string, interrupt bool) string {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	var b strings.Builder
 	started := make(chan bool, 1)
@@ -146,5 +149,5 @@ func execute(s *session.Session, text string, interrupt bool) string {
 	if result.Status != session.OK {
 		prefixed("! ", result.Name+"\n"+strings.Join(result.Traceback, "\n")+"\n")
 	}
-	return address.ReplaceAllString(b.String(), "#")
+	return address.ReplaceAllString(building.ReplaceAllString(b.String(), ""), "#")
 }

@@ -125,6 +125,8 @@ type Session struct {
 	ended    func()       // tells that the live program has ended
 	before   func() error // prepares the live program, when the cell is compiled and about to run
 
+	backendAnswer map[string]any // to %backend; guarded by out.mu
+
 	asking atomic.Bool // a question is with the user
 	input  *os.File    // where answers go; nil without Options.Ask
 
@@ -252,6 +254,9 @@ func (s *Session) environment() []string {
 		env = os.Environ()
 	}
 	env = append(env[:len(env):len(env)], "GONB_DIR="+s.o.Dir, "GONB_TMP_DIR="+s.ws.Dir, "GONB_VERSION="+GonbVersion, "GOMLX_NO_AUTO_INSTALL=1")
+	if s.set.backend.name != "" {
+		return append(env, "GOMLX_BACKEND="+s.set.backend.name, "GRADBOOK_DEFAULT_BACKEND=")
+	}
 	if !slices.ContainsFunc(env, func(e string) bool { return strings.HasPrefix(e, "GOMLX_BACKEND=") }) {
 		// The base holds XLA too, which GoMLX would prefer even with no plugin; and the parallel mode of the pure-Go backend can deadlock. The second variable says that
 		// nobody chose this: a library that knows which plugins are installed may choose better.

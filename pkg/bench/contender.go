@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,6 +17,7 @@ import (
 type contender struct {
 	Name    string // as in the table
 	id      string // "go/trainer", "xla/trainer", "jax", "torch"
+	stderr  io.Writer
 	stdin   io.WriteCloser
 	answers *bufio.Scanner
 	cmd     *exec.Cmd
@@ -30,24 +30,17 @@ type turn struct {
 	Wall, CPU, Loss float64
 }
 
-// start runs the contender on the given CPUs ("0", "0,1"), with as many threads.
-func (c *contender) start(ctx context.Context, python, scripts, phi, cpus string) error {
-	threads := strconv.Itoa(strings.Count(cpus, ",") + 1)
-	args := []string{"-c", cpus}
-	switch c.id {
-	case "jax", "torch":
-		args = append(args, python, filepath.Join(scripts, c.id+"_mlp.py"), phi, threads)
-	default:
-		self, err := os.Executable()
-		if err != nil {
-			return err
-		}
-		args = append(args, self, "-worker", c.id+"/"+phi)
-	}
-	c.cmd = exec.CommandContext(ctx, "taskset", args...)
+// start runs the contender's program, which may use as many threads.
+func (c *contender) start(ctx context.Context, command []string, threads int, env ...string) error {
+	n := strconv.Itoa(threads)
+	c.cmd = exec.CommandContext(ctx, command[0], command[1:]...)
 	// PyTorch's threads would wait for one another by spinning, which other programs on the same CPUs turn into many times the work.
-	c.cmd.Env = append(os.Environ(), "OMP_NUM_THREADS="+threads, "OMP_WAIT_POLICY=PASSIVE", "MKL_NUM_THREADS="+threads, "JAX_PLATFORMS=cpu", "PYTHONDONTWRITEBYTECODE=1")
-	c.cmd.Stderr = os.Stderr
+	c.cmd.Env = append(os.Environ(), "OMP_NUM_THREADS="+n, "OMP_WAIT_POLICY=PASSIVE", "MKL_NUM_THREADS="+n, "PYTHONDONTWRITEBYTECODE=1")
+	c.cmd.Env = append(c.cmd.Env, env...)
+	c.cmd.Stderr = c.stderr
+	if c.stderr == nil {
+		c.cmd.Stderr = os.Stderr
+	}
 	out, err := c.cmd.StdoutPipe()
 	if err != nil {
 		return err
@@ -62,10 +55,7 @@ func (c *contender) start(ctx context.Context, python, scripts, phi, cpus string
 
 // run has the contender do n steps.
 func (c *contender) run(n int) (turn, error) {
-	if _, err := fmt.Fprintln(c.stdin, n); err != nil {
-		return turn{}, fmt.Errorf("%s: %w", c.Name, err)
-	}
-	if !c.answers.Scan() {
+	if _, err := fmt.Fprintln(c.stdin, n); err != nil || !c.answers.Scan() { // the first where it ended before it was asked
 		return turn{}, fmt.Errorf("%s ended: %v", c.Name, c.cmd.Wait())
 	}
 	var wall, cpu, loss float64
@@ -95,6 +85,11 @@ func work(spec string) error {
 	if err != nil {
 		return err
 	}
+	return serve(do)
+}
+
+// serve answers each line "N" of the standard input with the wall and CPU nanoseconds of N steps and the loss after them.
+func serve(do steps) error {
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		n, err := strconv.Atoi(in.Text())
 		if err != nil {

@@ -70,9 +70,18 @@ func duel(ctx context.Context, o options, phi, cpus string) ([]*contender, error
 		{Name: "JAX", id: "jax"},
 		{Name: "PyTorch", id: "torch"},
 	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
 	for _, c := range list {
 		defer c.stop()
-		if err := c.start(ctx, o.python, filepath.Join(o.folder, "bench"), phi, cpus); err != nil {
+		threads := strings.Count(cpus, ",") + 1
+		command := []string{"taskset", "-c", cpus, self, "-worker", c.id + "/" + phi}
+		if c.id == "jax" || c.id == "torch" {
+			command = []string{"taskset", "-c", cpus, o.python, filepath.Join(o.folder, "bench", c.id+"_mlp.py"), phi, strconv.Itoa(threads)}
+		}
+		if err := c.start(ctx, command, threads, "JAX_PLATFORMS=cpu"); err != nil {
 			return nil, fmt.Errorf("%s: %w", c.Name, err)
 		}
 	}

@@ -85,8 +85,8 @@ func newMLP(phi string) (*model.Net, error) {
 	return net, nil
 }
 
-func sgd() optimizer.Interface {
-	return optimizer.StochasticGradientDescent().WithDecay(false).WithLearningRate(learningRate).Done()
+func sgd(rate float64) optimizer.Interface {
+	return optimizer.StochasticGradientDescent().WithDecay(false).WithLearningRate(rate).Done()
 }
 
 // steps does n training steps and returns the loss of the last.
@@ -94,8 +94,8 @@ type steps func(n int) (float64, error)
 
 // compiled trains by one compiled graph of k steps, whose variables and batches stay on the device; the loss is read after the last step. n must be a
 // multiple of k. forward builds the logits.
-func compiled(b compute.Backend, net *model.Net, k int, forward func(scope *mlmodel.Scope, x *graph.Node) *graph.Node) (steps, error) {
-	opt := sgd()
+func compiled(b compute.Backend, net *model.Net, list []batch, rate float64, k int, forward func(scope *mlmodel.Scope, x *graph.Node) *graph.Node) (steps, error) {
+	opt := sgd(rate)
 	exec, err := mlmodel.NewExec(b, net.Store(), func(scope *mlmodel.Scope, in []*graph.Node) *graph.Node {
 		g := in[0].Graph()
 		scope.Store().SetTraining(g, true)
@@ -111,7 +111,7 @@ func compiled(b compute.Backend, net *model.Net, k int, forward func(scope *mlmo
 	if err != nil {
 		return nil, err
 	}
-	list, i := data(), 0
+	i := 0
 	return func(n int) (float64, error) {
 		if n < k || n%k != 0 {
 			return 0, fmt.Errorf("%d steps were asked for; a call does %d", n, k)
@@ -155,7 +155,7 @@ func plain(net *model.Net) func(scope *mlmodel.Scope, x *graph.Node) *graph.Node
 
 // trainer trains by GoMLX's Trainer, which takes each batch over (and so copies it to the device) and keeps a moving average of the loss.
 func trainer(b compute.Backend, net *model.Net) (steps, error) {
-	t := train.NewTrainer(b, net.Store(), net.Logits, loss.SparseCategoricalCrossEntropyLogits, sgd(), nil, nil)
+	t := train.NewTrainer(b, net.Store(), net.Logits, loss.SparseCategoricalCrossEntropyLogits, sgd(learningRate), nil, nil)
 	list, i := data(), 0
 	return func(n int) (float64, error) {
 		var last *tensors.Tensor
@@ -189,9 +189,9 @@ func newSteps(kind, how, phi string) (steps, error) {
 	case "trainer":
 		return trainer(b, net)
 	case "step":
-		return compiled(b, net, 1, net.Logits)
+		return compiled(b, net, data(), learningRate, 1, net.Logits)
 	case "steps":
-		return compiled(b, net, stepsOfACall, plain(net))
+		return compiled(b, net, data(), learningRate, stepsOfACall, plain(net))
 	}
 	return nil, fmt.Errorf("no way to train is called %q: trainer, step or steps", how)
 }

@@ -135,7 +135,7 @@ func TestTwoAtOnce(t *testing.T) {
 		if err != nil {
 			return 0, err
 		}
-		do, err := compiled(b, net, 1, net.Logits)
+		do, err := compiled(b, net, data(), learningRate, 1, net.Logits)
 		if err != nil {
 			return 0, err
 		}

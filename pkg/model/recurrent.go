@@ -3,6 +3,7 @@ package model
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gomlx/compute/dtypes"
@@ -10,6 +11,7 @@ import (
 	"github.com/gradbook/gradbook/pkg/activation"
 	"github.com/gradbook/gradbook/pkg/gradflow"
 	"github.com/gradbook/gradbook/pkg/initializer"
+	"github.com/gradbook/gradbook/pkg/model/internal/rows"
 	"github.com/pkg/errors"
 )
 
@@ -196,7 +198,7 @@ func (c Recurrent) forward(f *flow, x *graph.Node) *graph.Node {
 	fromInput := addRow(graph.MatMul(x, f.value("h/W")), b)
 	var h, cell *graph.Node
 	states := make([]*graph.Node, c.Steps)
-	for i, fed := range blocks(fromInput, c.Steps) {
+	for i, fed := range rows.Split(fromInput, 0, slices.Repeat([]int{batch}, c.Steps)...) {
 		tap := gradflow.LayerTap{Name: fmt.Sprintf("h/t%03d", i+1), X: h, Activation: c.phi()}
 		switch c.Cell {
 		case LSTM:
@@ -234,27 +236,30 @@ func (c Recurrent) lstm(f *flow, fed, h, cell, u *graph.Node) (z, nextCell, next
 	if h != nil {
 		fed = graph.Add(fed, graph.MatMul(h, u))
 	}
-	gates := activation.Sigmoid.Graph(columns(fed, 0, 3*c.Hidden))
-	z = columns(fed, 3*c.Hidden, 4*c.Hidden)
-	nextCell = graph.Mul(columns(gates, 0, c.Hidden), f.activate("h", z, c.phi()))
+	n := c.Hidden
+	parts := rows.Split(fed, 1, 3*n, n)
+	gates, z := rows.Split(activation.Sigmoid.Graph(parts[0]), 1, n, n, n), parts[1]
+	nextCell = graph.Mul(gates[0], f.activate("h", z, c.phi()))
 	if cell != nil {
-		nextCell = graph.Add(graph.Mul(columns(gates, c.Hidden, 2*c.Hidden), cell), nextCell)
+		nextCell = graph.Add(graph.Mul(gates[1], cell), nextCell)
 	}
-	nextH = graph.Mul(columns(gates, 2*c.Hidden, 3*c.Hidden), f.activate("h", nextCell, c.phi()))
+	nextH = graph.Mul(gates[2], f.activate("h", nextCell, c.phi()))
 	return z, nextCell, nextH
 }
 
 // gru is one step; h is nil at the first.
 func (c Recurrent) gru(f *flow, fed, h, u *graph.Node) (z, next *graph.Node) {
-	gateZ, z := columns(fed, 0, 2*c.Hidden), columns(fed, 2*c.Hidden, 3*c.Hidden)
+	size := c.Hidden
+	parts := rows.Split(fed, 1, 2*size, size)
+	z = parts[1]
 	if h == nil {
-		update := activation.Sigmoid.Graph(columns(gateZ, c.Hidden, 2*c.Hidden))
+		update := rows.Split(activation.Sigmoid.Graph(parts[0]), 1, size, size)[1]
 		return z, graph.Mul(graph.OneMinus(update), f.activate("h", z, c.phi()))
 	}
-	recurrent := graph.MatMul(h, u)
-	gates := activation.Sigmoid.Graph(graph.Add(gateZ, columns(recurrent, 0, 2*c.Hidden)))
-	reset, update := columns(gates, 0, c.Hidden), columns(gates, c.Hidden, 2*c.Hidden)
-	z = graph.Add(z, graph.Mul(reset, columns(recurrent, 2*c.Hidden, 3*c.Hidden)))
+	recurrent := rows.Split(graph.MatMul(h, u), 1, 2*size, size)
+	gates := rows.Split(activation.Sigmoid.Graph(graph.Add(parts[0], recurrent[0])), 1, size, size)
+	reset, update := gates[0], gates[1]
+	z = graph.Add(z, graph.Mul(reset, recurrent[1]))
 	n := f.activate("h", z, c.phi())
 	return z, graph.Add(n, graph.Mul(update, graph.Sub(h, n)))
 }
@@ -267,9 +272,4 @@ func (c Recurrent) perStep(f *flow, states []*graph.Node) *graph.Node {
 	z := graph.Reshape(addRow(graph.MatMul(all, w), b), batch, c.Steps, c.Outputs)
 	gradflow.Layer(gradflow.LayerTap{Name: "out", Z: z, H: z, X: states[len(states)-1], W: w, B: b, Activation: activation.Linear})
 	return z
-}
-
-// columns slices columns from to (exclusive) of x [batch, features].
-func columns(x *graph.Node, from, to int) *graph.Node {
-	return graph.Slice(x, graph.AxisRange(), graph.AxisRange(from, to))
 }

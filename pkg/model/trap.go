@@ -13,7 +13,7 @@ import (
 //     stops the gradient at the batch's statistics, so that the gradient is wrong without a word. Hence batchNorm in norm.go, from primitives.
 //   - Rsqrt has no gradient: deviation.
 //   - Pad has no gradient: appendZeros.
-//   - The gradient of a slice is a tensor of the size of what was sliced: blocks.
+//   - The gradient of a slice is a tensor of the size of what was sliced: rows.Split.
 //   - A variable's tensor is freed when its value is replaced, after which whoever kept it holds nothing: snapshot.
 
 // deviation is the square root of a variance that was made positive; one divides by it, since graph.Rsqrt has no gradient.
@@ -27,23 +27,6 @@ func appendZeros(x *graph.Node, n int) *graph.Node {
 	last := shape.Rank() - 1
 	shape.Dimensions[last] = n
 	return graph.Concatenate([]*graph.Node{x, graph.Zeros(x.Graph(), shape)}, last)
-}
-
-// blocks splits x [n rows, features] into n blocks of rows. The gradient of a slice is as large as what was sliced (zeros all around), so slicing n blocks from x directly would cost
-// n times x in the backward pass; splitting into four, and those again, costs log n times.
-func blocks(x *graph.Node, n int) []*graph.Node {
-	if n == 1 {
-		return []*graph.Node{x}
-	}
-	each := x.Shape().Dimensions[0] / n
-	parts := min(n, 4)
-	var list []*graph.Node
-	for i := range parts {
-		from, to := i*n/parts, (i+1)*n/parts
-		part := graph.Slice(x, graph.AxisRange(from*each, to*each), graph.AxisRange())
-		list = append(list, blocks(part, to-from)...)
-	}
-	return list
 }
 
 // snapshot copies a variable's value, since GoMLX frees the tensor when the next training step replaces it.

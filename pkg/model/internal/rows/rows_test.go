@@ -96,24 +96,91 @@ func TestGradients(t *testing.T) {
 			if s[0] == 1 && name == "Standardise" {
 				continue // one row has no variance
 			}
-			args := []any{normals(1, s[0], s[1]), normals(2, s[1], s[2]), normals(3, s[2]), normals(4, s[0], s[2])}
-			got, want := run(t, pair[0], true, args...), run(t, pair[1], true, args...)
-			for i := range want {
-				largest := 0.0
-				for _, v := range want[i] {
-					largest = math.Max(largest, math.Abs(v))
-				}
-				if largest == 0 {
-					t.Errorf("%s %v: output %d is 0", name, s, i)
-				}
-				for k, v := range want[i] {
-					if !(math.Abs(got[i][k]-v) <= 1e-10*largest) {
-						t.Errorf("%s %v: output %d is %v, want %v", name, s, i, got[i], want[i])
-						break
-					}
-				}
+			same(t, name, pair, s)
+		}
+	}
+}
+
+// same holds the operations of a pair against each other on x [s0, s1], w [s1, s2].
+func same(t *testing.T, name string, pair [2]op, s [3]int) {
+	t.Helper()
+	args := []any{normals(1, s[0], s[1]), normals(2, s[1], s[2]), normals(3, s[2]), normals(4, s[0], s[2])}
+	got, want := run(t, pair[0], true, args...), run(t, pair[1], true, args...)
+	for i := range want {
+		largest := 0.0
+		for _, v := range want[i] {
+			largest = math.Max(largest, math.Abs(v))
+		}
+		if largest == 0 {
+			t.Errorf("%s %v: output %d is 0", name, s, i)
+		}
+		for k, v := range want[i] {
+			if !(math.Abs(got[i][k]-v) <= 1e-10*largest) {
+				t.Errorf("%s %v: output %d is %v, want %v", name, s, i, got[i], want[i])
+				break
 			}
 		}
+	}
+}
+
+// selection is a matrix that takes columns from to (exclusive) out of n, by a product: GoMLX's slices have no second derivative.
+func selection(g *graph.Graph, n, from, to int) *graph.Node {
+	rows := make([][]float64, n)
+	for i := range rows {
+		rows[i] = make([]float64, to-from)
+		if i >= from && i < to {
+			rows[i][i-from] = 1
+		}
+	}
+	return graph.Const(g, rows)
+}
+
+// TestSplit treats each block in its own way, and the whole beside them; then leaves one block unused.
+func TestSplit(t *testing.T) {
+	ways := func(z, row *graph.Node, blocks []*graph.Node, axis int) *graph.Node {
+		all := graph.Concatenate([]*graph.Node{graph.Sin(blocks[0]), graph.Square(blocks[1]), graph.Tanh(blocks[2])}, axis)
+		return graph.Add(graph.Mul(all, graph.ExpandLeftToRank(row, 2)), z)
+	}
+	columns := [2]op{
+		func(x, w, row *graph.Node) *graph.Node {
+			z := graph.MatMul(x, w)
+			return ways(z, row, rows.Split(z, 1, 1, z.Shape().Dimensions[1]-3, 2), 1)
+		},
+		func(x, w, row *graph.Node) *graph.Node {
+			z, n := graph.MatMul(x, w), w.Shape().Dimensions[1]
+			cut := func(from, to int) *graph.Node { return graph.MatMul(z, selection(z.Graph(), n, from, to)) }
+			return ways(z, row, []*graph.Node{cut(0, 1), cut(1, n-2), cut(n-2, n)}, 1)
+		},
+	}
+	lines := [2]op{
+		func(x, w, row *graph.Node) *graph.Node {
+			z := graph.MatMul(x, w)
+			return ways(z, row, rows.Split(z, 0, 1, z.Shape().Dimensions[0]-3, 2), 0)
+		},
+		func(x, w, row *graph.Node) *graph.Node {
+			z, n := graph.MatMul(x, w), x.Shape().Dimensions[0]
+			cut := func(from, to int) *graph.Node {
+				return graph.MatMul(graph.Transpose(selection(z.Graph(), n, from, to), 0, 1), z)
+			}
+			return ways(z, row, []*graph.Node{cut(0, 1), cut(1, n-2), cut(n-2, n)}, 0)
+		},
+	}
+	unused := [2]op{
+		func(x, w, row *graph.Node) *graph.Node {
+			z, n := graph.MatMul(x, w), w.Shape().Dimensions[1]
+			first := graph.Tanh(rows.Split(z, 1, n-1, 1)[0])
+			return graph.Mul(graph.Concatenate([]*graph.Node{first, graph.StopGradient(graph.SliceAxis(z, 1, graph.AxisElem(0)))}, 1), graph.ExpandLeftToRank(row, 2))
+		},
+		func(x, w, row *graph.Node) *graph.Node {
+			z, n := graph.MatMul(x, w), w.Shape().Dimensions[1]
+			first := graph.Tanh(graph.MatMul(z, selection(z.Graph(), n, 0, n-1)))
+			return graph.Mul(graph.Concatenate([]*graph.Node{first, graph.StopGradient(graph.SliceAxis(z, 1, graph.AxisElem(0)))}, 1), graph.ExpandLeftToRank(row, 2))
+		},
+	}
+	for _, s := range [][3]int{{5, 3, 4}, {4, 7, 6}} {
+		same(t, "columns", columns, s)
+		same(t, "rows", lines, s)
+		same(t, "one block unused", unused, s)
 	}
 }
 

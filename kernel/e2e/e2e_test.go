@@ -1,6 +1,8 @@
 // Package e2e_test drives JupyterLab in a browser, as a person would, with the kernel behind it. What counts is what the page shows.
 // It knows the program by its command line only, and the kernel not at all.
 //
+// TestCourse, which runs only where it is asked for (-course all), goes through the notebooks of the course in the same way.
+//
 // Each step leaves a picture in build/e2e. Without Chromium, or without JupyterLab and the network to
 // install it from, the test is skipped.
 package e2e_test
@@ -29,7 +31,7 @@ const (
 func TestJupyterLab(t *testing.T) {
 	browser := chromium(t)
 	l := openLab(t)
-	p := openPage(t, browser, l.url)
+	p := openPage(t, browser, l.notebook("tour.ipynb"))
 	for _, step := range []struct {
 		name string
 		do   func()

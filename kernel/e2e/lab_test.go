@@ -28,9 +28,10 @@ var (
 
 // lab is a JupyterLab under way.
 type lab struct {
-	url     string
+	url     string // of the server, with %s for the notebook
 	dir     string // its folder
 	runtime string // the folder in which it says where it serves
+	least   int    // how many processes must have its environment in the end: with fewer, none is looked for at all
 
 	mu  sync.Mutex
 	log bytes.Buffer // guarded by mu
@@ -42,6 +43,9 @@ func (l *lab) Write(p []byte) (int, error) {
 	return l.log.Write(p)
 }
 
+// notebook is the address of one of its notebooks.
+func (l *lab) notebook(name string) string { return fmt.Sprintf(l.url, name) }
+
 // text is what JupyterLab and the kernels have written.
 func (l *lab) text() string {
 	l.mu.Lock()
@@ -52,6 +56,29 @@ func (l *lab) text() string {
 // openLab builds the program and has it open JupyterLab on a folder with one notebook, away from all that is the user's.
 func openLab(t testing.TB) *lab {
 	t.Helper()
+	root := workplace(t)
+	pictures = root
+	// Inside of the module, as the notebooks of the course are.
+	dir := filepath.Join(root, "notebooks")
+	program := filepath.Join(t.TempDir(), "gradbook")
+	if out, err := exec.Command("go", "build", "-o", program, "../cmd/gradbook").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(dir, os.DirFS("testdata/notebooks")); err != nil {
+		t.Fatal(err)
+	}
+	buildGopls(t)
+	l := serve(t, program, dir)
+	l.least = 3 // JupyterLab, a kernel and a program
+	return l
+}
+
+// workplace makes the folder work, and returns it from the root.
+func workplace(t testing.TB) string {
+	t.Helper()
 	root, err := filepath.Abs(work)
 	if err != nil {
 		t.Fatal(err)
@@ -59,29 +86,22 @@ func openLab(t testing.TB) *lab {
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	pictures = root
-	// Inside of the module, as the notebooks of the course are.
-	l := &lab{dir: filepath.Join(root, "notebooks")}
-	mine := t.TempDir()
-	program := filepath.Join(mine, "gradbook")
-	if out, err := exec.Command("go", "build", "-o", program, "../cmd/gradbook").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	if err := os.RemoveAll(l.dir); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.CopyFS(l.dir, os.DirFS("testdata/notebooks")); err != nil {
-		t.Fatal(err)
-	}
-	buildGopls(t)
+	return root
+}
+
+// serve has the program open JupyterLab on a folder, with what is added to its arguments. JupyterLab itself is kept in the workplace.
+func serve(t testing.TB, program, dir string, arguments ...string) *lab {
+	t.Helper()
+	l, mine := &lab{dir: dir, least: 1}, t.TempDir()
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	port := free.Addr().(*net.TCPAddr).Port
 	free.Close()
-	cmd := exec.Command(program, "lab", "--private", l.dir, "--", "--no-browser", "--allow-root", "--ip=127.0.0.1", fmt.Sprint("--port=", port))
-	cmd.Env = append(os.Environ(), "XDG_DATA_HOME="+filepath.Join(root, "data"), "JUPYTER_NO_CONFIG=1", "JUPYTER_PATH=", "JUPYTER_PREFER_ENV_PATH=1")
+	arguments = append([]string{"lab", "--private", l.dir, "--", "--no-browser", "--allow-root", "--ip=127.0.0.1", fmt.Sprint("--port=", port)}, arguments...)
+	cmd := exec.Command(program, arguments...)
+	cmd.Env = append(os.Environ(), "XDG_DATA_HOME="+filepath.Join(workplace(t), "data"), "JUPYTER_NO_CONFIG=1", "JUPYTER_PATH=", "JUPYTER_PREFER_ENV_PATH=1")
 	l.runtime = filepath.Join(mine, "JUPYTER_RUNTIME_DIR")
 	for _, part := range []string{"JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR"} {
 		cmd.Env = append(cmd.Env, part+"="+filepath.Join(mine, part))
@@ -133,7 +153,7 @@ func (l *lab) await(t testing.TB, cmd *exec.Cmd, ended <-chan struct{}, file str
 		}
 		var server struct{ URL, Token string }
 		if text, err := os.ReadFile(file); err == nil && json.Unmarshal(text, &server) == nil && server.Token != "" {
-			l.url = server.URL + "lab/tree/tour.ipynb?token=" + server.Token
+			l.url = server.URL + "lab/tree/%s?token=" + server.Token
 			return
 		}
 		if time.Now().After(end) {
@@ -144,7 +164,7 @@ func (l *lab) await(t testing.TB, cmd *exec.Cmd, ended <-chan struct{}, file str
 
 // close ends JupyterLab as a service manager does. All that it has started must end with it: kernels, their programs, gopls.
 func (l *lab) close(t testing.TB, cmd *exec.Cmd, ended <-chan struct{}) {
-	if n := len(l.processes()); l.url != "" && n < 3 && !t.Failed() { // JupyterLab, a kernel and a program
+	if n := len(l.processes()); l.url != "" && n < l.least && !t.Failed() {
 		t.Errorf("%d processes have the environment that JupyterLab was given", n)
 	}
 	_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended

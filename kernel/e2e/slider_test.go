@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"math"
-	"strings"
 	"testing"
 	"time"
 
@@ -31,7 +30,7 @@ true`
 func BenchmarkSlider(b *testing.B) {
 	browser := chromium(b)
 	l := openLab(b)
-	p := openPage(b, browser, strings.Replace(l.url, "tour.ipynb", "slider.ipynb", 1))
+	p := openPage(b, browser, l.notebook("slider.ipynb"))
 	p.until("the notebook", cell(1))
 	p.click(`.jp-Cell[data-windowed-list-index="1"] .cm-content`, "") // the status bar speaks of what was clicked last
 	p.status("Idle")

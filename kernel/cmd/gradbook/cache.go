@@ -19,7 +19,12 @@ func newCache() *cobra.Command {
 extensions (packages outside of those) and cells.
 
 The cache is the folder gradbook in the user's cache folder, or the one that GRADBOOK_CACHE names. It
-can be removed as a whole when no notebook runs.`,
+can be removed as a whole when no notebook runs.
+
+A machine's users can share what is built once: the shared cache is looked into first and is never written. It is
+` + toolchain.SharedDir + `, or the folder that GRADBOOK_SHARED_CACHE names ("off": none), and whoever may
+write there decides what code everyone's cells run. To fill it, run notebooks with GRADBOOK_CACHE set to that folder.
+What it lacks, was made by another version or is damaged there is built into the user's own cache.`,
 		Example: `  gradbook cache
   gradbook cache --verify
   gradbook cache prune`,
@@ -29,13 +34,24 @@ can be removed as a whole when no notebook runs.`,
 			if err != nil {
 				return failed(err)
 			}
-			if verify {
-				return verifyCache(cmd.OutOrStdout(), c)
+			if c.PassedOver != nil {
+				fmt.Fprintln(cmd.ErrOrStderr(), "gradbook: "+c.PassedOver.Error())
 			}
-			return showCache(cmd.OutOrStdout(), c)
+			act := showCache
+			if verify {
+				act = verifyCache
+			}
+			if c.Shared != nil {
+				fmt.Fprintln(cmd.OutOrStdout(), "shared, read only:")
+				if err := act(cmd.OutOrStdout(), c.Shared); err != nil {
+					return err
+				}
+				fmt.Fprintln(cmd.OutOrStdout(), "\nthis user's own:")
+			}
+			return act(cmd.OutOrStdout(), c)
 		},
 	}
-	cmd.Flags().BoolVar(&verify, "verify", false, "check all entries against their hashes, and remove those that are damaged")
+	cmd.Flags().BoolVar(&verify, "verify", false, "check all entries against their hashes, and remove those that are damaged (from the user's own cache)")
 	cmd.AddCommand(newPrune())
 	return cmd
 }
@@ -47,7 +63,7 @@ func newPrune() *cobra.Command {
 		Use:   "prune",
 		Short: "Remove what has not been used for long",
 		Long: `Remove all base libraries but the one used last, and the extensions, cells and builds of gopls
-that have not been used for 30 days. What is removed is built again when it is needed.`,
+that have not been used for 30 days. What is removed is built again when it is needed. A shared cache stays as it is.`,
 		Example: `  gradbook cache prune
   gradbook cache prune --keep 0 --unused 0s        removes everything`,
 		Args: cobra.NoArgs,
@@ -92,6 +108,9 @@ func showCache(w io.Writer, c *toolchain.Cache) error {
 		about := fmt.Sprintf("%d packages, %s", e.Packages, e.GoVersion)
 		if e.GoVersion == "" {
 			about = "damaged; 'gradbook cache --verify' removes it"
+			if c.ReadOnly() {
+				about = "damaged, and passed over: whoever keeps this folder should fill it anew"
+			}
 		}
 		fmt.Fprintf(w, "%s %.12s  %10s  used %s  (%s)\n", e.Kind, e.Key, size(e.Bytes), e.Used.Format("2006-01-02 15:04"), about)
 	}
@@ -100,8 +119,12 @@ func showCache(w io.Writer, c *toolchain.Cache) error {
 
 func verifyCache(w io.Writer, c *toolchain.Cache) error {
 	checked, damaged, err := c.Verify()
+	done := "removed"
+	if c.ReadOnly() {
+		done = "damaged, and passed over"
+	}
 	for _, d := range damaged {
-		fmt.Fprintf(w, "removed: %v\n", d)
+		fmt.Fprintf(w, "%s: %v\n", done, d)
 	}
 	fmt.Fprintf(w, "%d entries checked, %d damaged\n", checked, len(damaged))
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gradbook/gradbook/kernel/internal/plugin"
 	"github.com/gradbook/gradbook/kernel/internal/toolchain"
 	"github.com/gradbook/gradbook/kernel/internal/version"
 )
@@ -89,7 +90,14 @@ func (d *doctor) examine(ctx context.Context) {
 	} else {
 		d.cache(c)
 	}
+	d.backend()
 	d.want("JupyterLab", "jupyter-lab", "not installed; 'gradbook lab' installs one of its own, and 'gradbook run' works without it")
+}
+
+// backend says what GoMLX computes on; pure Go is always there, so nothing can be missing.
+func (d *doctor) backend() {
+	config, why := plugin.InUse()
+	d.line("ok", "backend", config+", "+why)
 }
 
 // module says what the folder belongs to.
@@ -103,24 +111,40 @@ func module(ws *toolchain.Workspace) string {
 	return ws.Mod
 }
 
-// cache says how large the cache is and whether a base library is in it.
+// cache says how large the cache is and whether a base library is in it, or in the one that is shared.
 func (d *doctor) cache(c *toolchain.Cache) {
+	bases := 0
+	if c.PassedOver != nil {
+		d.line("optional", "shared", c.PassedOver.Error())
+	}
+	if c.Shared != nil {
+		about, n, err := contents(c.Shared)
+		if err != nil {
+			d.line("optional", "shared", fmt.Sprintf("the shared cache is passed over: %v", err))
+		} else {
+			d.line("ok", "shared", about+", read only")
+		}
+		bases += n
+	}
+	about, n, err := contents(c)
+	if bases += n; bases == 0 {
+		about += "; no base library yet: the first run builds it, which takes a minute or two"
+	}
+	d.need("cache", about, err)
+}
+
+// contents says where a cache is and how large, and how many base libraries it holds.
+func contents(c *toolchain.Cache) (about string, bases int, err error) {
 	usage, err := c.Usage()
 	if err != nil {
-		d.need("cache", "", err)
-		return
+		return "", 0, err
 	}
 	var total int64
-	bases := 0
 	for _, u := range usage {
 		total += u.Bytes
 		if u.Kind == "base" {
 			bases = u.Entries
 		}
 	}
-	about := fmt.Sprintf("%s, %s", c.Dir, size(total))
-	if bases == 0 {
-		about += "; no base library yet: the first run builds it, which takes a minute or two"
-	}
-	d.need("cache", about, nil)
+	return fmt.Sprintf("%s, %s", c.Dir, size(total)), bases, nil
 }

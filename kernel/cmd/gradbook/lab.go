@@ -13,7 +13,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gradbook/gradbook/kernel/internal/assist"
 	"github.com/gradbook/gradbook/kernel/internal/session"
+	"github.com/gradbook/gradbook/kernel/internal/toolchain"
 )
 
 // labOptions are the flags of gradbook lab.
@@ -37,7 +39,7 @@ $XDG_DATA_HOME/gradbook/lab-... (default: ~/.local/share) and can be deleted at 
   gradbook lab notebooks
   gradbook lab notebooks -- --no-browser --port 9000
   gradbook lab --private                           not the JupyterLab in PATH
-  gradbook lab --prepare                           build the library, open nothing`,
+  gradbook lab --prepare                           build all that is built once, open nothing`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if n := cmd.ArgsLenAtDash(); n > 1 || n < 0 && len(args) > 1 {
 				return errors.New("more than one folder was given; what is for JupyterLab goes behind --")
@@ -52,7 +54,7 @@ $XDG_DATA_HOME/gradbook/lab-... (default: ~/.local/share) and can be deleted at 
 			return openLab(cmd.Context(), folder, rest, o)
 		},
 	}
-	cmd.Flags().BoolVar(&o.prepare, "prepare", false, "only build the library; JupyterLab is neither needed nor opened")
+	cmd.Flags().BoolVar(&o.prepare, "prepare", false, "only build what is built once (the library, and gopls for completion); JupyterLab is neither needed nor opened")
 	cmd.Flags().BoolVar(&o.private, "private", false, "use a JupyterLab of Gradbook's own, not the one in PATH")
 	return cmd
 }
@@ -64,7 +66,10 @@ func openLab(ctx context.Context, folder string, args []string, o labOptions) er
 		return failed(fmt.Errorf("%s is no folder; name the folder that the notebooks are in", folder))
 	}
 	if o.prepare {
-		return prepare(ctx, folder)
+		if err := prepare(ctx, folder); err != nil {
+			return err
+		}
+		return prepareAssist(ctx)
 	}
 	data, err := dataDir()
 	if err != nil {
@@ -155,5 +160,28 @@ func prepare(ctx context.Context, folder string) error {
 		return failed(err)
 	}
 	show.line("The library for cells is ready.")
+	return nil
+}
+
+// prepareAssist builds what completes names. Without it all else works.
+func prepareAssist(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := interrupts(cancel, cancel)
+	defer stop()
+	show := newStatus()
+	g, err := toolchain.Find(ctx)
+	if err == nil {
+		_, err = assist.Build(ctx, g, "", func(format string, args ...any) { show.doing(fmt.Sprintf(format, args...)) })
+	}
+	show.clear()
+	switch {
+	case ctx.Err() != nil:
+		return exit{exitInterrupted, "interrupted while gopls was being built"}
+	case err != nil:
+		show.line("Notebooks will have no completion for now: " + err.Error())
+	default:
+		show.line("Completion is ready.")
+	}
 	return nil
 }

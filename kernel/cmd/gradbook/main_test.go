@@ -272,6 +272,44 @@ func TestCacheDamage(t *testing.T) {
 	}
 }
 
+// A shared cache is shown beside the user's own, and damage in it is named and left to those who keep it.
+func TestSharedCache(t *testing.T) {
+	dir, shared := filepath.Join(t.TempDir(), "cache"), filepath.Join(t.TempDir(), "shared")
+	t.Setenv("GRADBOOK_CACHE", dir)
+	t.Setenv("GRADBOOK_SHARED_CACHE", shared)
+	for _, args := range []string{"cache", "doctor"} {
+		r := gradbook(t, t.TempDir(), "", args)
+		if r.code != 0 || !strings.Contains(r.stdout+r.stderr, "the shared cache is passed over") || !strings.Contains(r.stdout+r.stderr, shared) {
+			t.Errorf("%s, with a folder that is not there: %s", args, r)
+		}
+	}
+	entry := filepath.Join(shared, "base", strings.Repeat("ab", 16))
+	if err := os.MkdirAll(entry, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(entry, "libbase.so"), []byte("half"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ args, want string }{
+		{"doctor", "shared      " + shared + ", 4 B, read only"},
+		{"doctor", "cache       " + dir},
+		{"cache", shared},
+		{"cache", "damaged, and passed over"},
+		{"cache", "this user's own:\n" + dir},
+		{"cache --verify", "damaged, and passed over: open " + entry},
+		{"cache --verify", "1 entries checked, 1 damaged"},
+		{"cache prune --keep 0 --unused 0s", "removed 0 B"},
+	} {
+		r := gradbook(t, t.TempDir(), "", strings.Fields(test.args)...)
+		if r.code != 0 || !strings.Contains(r.stdout, test.want) {
+			t.Errorf("%s: want %q; got %s", test.args, test.want, r)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(entry, "libbase.so")); err != nil {
+		t.Errorf("the shared cache was written: %v", err)
+	}
+}
+
 // lines reads what a pipe gives, for programs that talk back.
 func lines(r io.Reader) <-chan string {
 	c := make(chan string)

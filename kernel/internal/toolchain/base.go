@@ -147,7 +147,7 @@ type record struct {
 func (b *Base) open(ctx context.Context) error {
 	id := hashOf(b.ws.Go.identity(), b.ws.Dir, b.ws.Mod, b.ws.Work, b.list.overlay, strings.Join(b.opts.Packages, " "))
 	file := b.cache.path("workspaces", id+".json")
-	if b.openRecorded(file) {
+	if b.openRecorded(file) || b.openPlanned(b.planByText()) {
 		return nil
 	}
 	unlock, err := Lock(ctx, b.cache.path("locks", "base"), func() {
@@ -183,12 +183,14 @@ func (b *Base) openRecorded(file string) bool {
 
 // load opens the base of that key from the cache.
 func (b *Base) load(key string) error {
-	dir := b.cache.path("base", key)
-	m, err := readManifest(dir)
-	if err != nil {
-		return err
-	}
-	return b.attach(dir, m)
+	return b.cache.first(func(c *Cache) error {
+		dir := c.path("base", key)
+		m, err := c.readManifest(dir)
+		if err != nil {
+			return err
+		}
+		return b.attach(dir, m)
+	})
 }
 
 // attach makes a library of the cache part of the base.
@@ -225,11 +227,16 @@ func (b *Base) build(ctx context.Context, file string) error {
 	const stage = "compiling the base library"
 	b.opts.Progress(Progress{Stage: "looking up the packages of the base library"})
 	stamps := b.ws.stamps()
-	paths, total, err := b.list.resolve(ctx, append(patterns, "runtime", "runtime/cgo"))
+	byText := b.planByText() // of what the build list is now
+	paths, needed, err := b.list.resolve(ctx, append(patterns, "runtime", "runtime/cgo"))
 	if err != nil {
 		return fmt.Errorf("the packages of the base library: %w", err)
 	}
-	pkgs, err := b.list.export(ctx, stage, total, b.opts.Progress, paths)
+	byPackages := b.planByPackages(paths, needed)
+	if b.openPlanned(byPackages) {
+		return writeSealed(file, record{Key: b.Key, Stamps: b.stamps})
+	}
+	pkgs, err := b.list.export(ctx, stage, len(needed), b.opts.Progress, paths)
 	if err != nil {
 		return fmt.Errorf("%s: %w", stage, err)
 	}
@@ -254,7 +261,10 @@ func (b *Base) build(ctx context.Context, file string) error {
 		}
 	}
 	b.stamps = stamps
-	return writeSealed(file, record{Key: key, Stamps: stamps})
+	if byPackages == "" { // the base holds what may change in place
+		byText = ""
+	}
+	return errors.Join(writeSealed(file, record{Key: key, Stamps: stamps}), b.writePlan(byText, key), b.writePlan(byPackages, key))
 }
 
 // baseForm changes when the way in which libraries are linked or kept changes.
@@ -272,6 +282,9 @@ func (w *Workspace) stamps() []stamp {
 			sum = p + ".sum"
 		}
 		list = append(list, newStamp(p, ""), newStamp(sum, ""))
+	}
+	for _, path := range w.frozenFiles() {
+		list = append(list, newStamp(path, ""))
 	}
 	return list
 }

@@ -18,12 +18,29 @@ import (
 //	cells/XX/KEY.*   objects of cells
 //	gopls/KEY/       what completes names, which package assist builds
 //	workspaces/      which base a module had last
+//	plans/           which base a build list has, wherever the module is
 //	overlay/         patched files of the standard library
 //	locks/           one builds, the others wait
-type Cache struct{ Dir string }
+//
+// Keys say what a thing was made of, and nothing of the folder or the user it was made for.
+type Cache struct {
+	Dir string
+	// Shared is looked into first, and nothing is ever written there; nil: there is none. Whatever it lacks, or holds damaged,
+	// is looked up in Dir, and built there.
+	Shared *Cache
+	// PassedOver says why the shared cache that GRADBOOK_SHARED_CACHE names is not used.
+	PassedOver error
 
-// OpenCache opens the cache in dir; "": GRADBOOK_CACHE, else gradbook in the user's cache folder.
+	readOnly bool // it is another one's Shared
+}
+
+// SharedDir is where a machine or an image keeps what all its users share, unless GRADBOOK_SHARED_CACHE names another folder.
+// Whoever can write there decides what code everyone's cells run.
+const SharedDir = "/usr/local/share/gradbook/cache"
+
+// OpenCache opens the cache in dir; "": GRADBOOK_CACHE, else gradbook in the user's cache folder, and with it the shared one.
 func OpenCache(dir string) (*Cache, error) {
+	named := dir != ""
 	if dir == "" {
 		dir = os.Getenv("GRADBOOK_CACHE")
 	}
@@ -41,11 +58,79 @@ func OpenCache(dir string) (*Cache, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("the cache folder cannot be made: %w; set GRADBOOK_CACHE to a folder that can be written", err)
 	}
-	return &Cache{dir}, nil
+	c := &Cache{Dir: dir}
+	if !named {
+		c.openShared()
+	}
+	return c, nil
+}
+
+// openShared finds the shared cache. That there is none is no error.
+func (c *Cache) openShared() {
+	dir, asked := os.LookupEnv("GRADBOOK_SHARED_CACHE")
+	switch {
+	case dir == "off":
+		return
+	case dir == "":
+		dir, asked = SharedDir, false
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		c.PassedOver = err
+		return
+	}
+	info, err := os.Stat(dir)
+	if err == nil && info.IsDir() {
+		_, err = os.ReadDir(dir)
+	} else if err == nil {
+		err = fmt.Errorf("%s is not a folder", dir)
+	}
+	if err != nil {
+		if asked || !errors.Is(err, fs.ErrNotExist) {
+			c.PassedOver = fmt.Errorf("the shared cache is passed over: %w; set GRADBOOK_SHARED_CACHE to a folder that can be read, or to off", err)
+		}
+		return
+	}
+	if own, err := os.Stat(c.Dir); err == nil && os.SameFile(own, info) { // it is being filled
+		return
+	}
+	c.Shared = &Cache{Dir: dir, readOnly: true}
+}
+
+// ReadOnly says that nothing is written into this cache: it is a shared one.
+func (c *Cache) ReadOnly() bool { return c.readOnly }
+
+// layers are the caches to look into, in this order.
+func (c *Cache) layers() []*Cache {
+	if c.Shared != nil {
+		return []*Cache{c.Shared, c}
+	}
+	return []*Cache{c}
 }
 
 func (c *Cache) path(parts ...string) string {
 	return filepath.Join(append([]string{c.Dir}, parts...)...)
+}
+
+// first calls f for each layer until it succeeds; its last error is the user's own cache's.
+func (c *Cache) first(f func(*Cache) error) (err error) {
+	for _, layer := range c.layers() {
+		if err = f(layer); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// used notes that files were used, for pruning. A cache that cannot be written works too.
+func (c *Cache) used(paths ...string) {
+	if c.readOnly {
+		return
+	}
+	now := time.Now()
+	for _, path := range paths {
+		_ = os.Chtimes(path, now, now)
+	}
 }
 
 // begin makes the folder in which a new entry grows.
@@ -260,7 +345,7 @@ func (c *Cache) pruneUnfinished() error {
 }
 
 // Verify compares all that is in the cache with the hashes taken when it was written. Damaged entries are removed, so that
-// they are built again when needed; the errors name them.
+// they are built again when needed, but not from a shared cache; the errors name them.
 func (c *Cache) Verify() (checked int, damaged []error, err error) {
 	entries, err := c.Entries()
 	if err != nil {
@@ -269,12 +354,15 @@ func (c *Cache) Verify() (checked int, damaged []error, err error) {
 	for _, e := range entries {
 		checked++
 		dir := c.path(e.Kind, e.Key)
-		m, bad := readManifest(dir)
+		m, bad := c.readManifest(dir)
 		if bad == nil {
 			bad = m.verify(dir)
 		}
 		if bad != nil {
 			damaged = append(damaged, bad)
+			if c.readOnly {
+				continue
+			}
 			if err := os.RemoveAll(dir); err != nil {
 				return checked, damaged, err
 			}
@@ -286,8 +374,11 @@ func (c *Cache) Verify() (checked int, damaged []error, err error) {
 		}
 		checked++
 		stem := strings.TrimSuffix(path, ".json")
-		if _, bad := readCell(stem); bad != nil {
+		if _, bad := c.readCell(stem); bad != nil {
 			damaged = append(damaged, bad)
+			if c.readOnly {
+				return nil
+			}
 			return errors.Join(ignoreGone(os.Remove(path)), ignoreGone(os.Remove(stem+".o")))
 		}
 		return nil

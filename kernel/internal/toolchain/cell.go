@@ -3,11 +3,9 @@ package toolchain
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 )
 
 // cell is what is kept beside the object of a cell.
@@ -30,19 +28,18 @@ func writeCell(stem string, data []byte, o *Object) error {
 }
 
 // readCell finds an object in the cache; a damaged one is an error, and is written anew.
-func readCell(stem string) (*Object, error) {
-	var c cell
-	if err := readSealed(stem+".json", &c); err != nil {
+func (c *Cache) readCell(stem string) (*Object, error) {
+	var about cell
+	if err := readSealed(stem+".json", &about); err != nil {
 		return nil, err
 	}
 	data, err := os.ReadFile(stem + ".o")
 	if err != nil {
 		return nil, err
 	}
-	if sum := sha256.Sum256(data); len(data) != c.Size || hex.EncodeToString(sum[:]) != c.Hash {
+	if sum := sha256.Sum256(data); len(data) != about.Size || hex.EncodeToString(sum[:]) != about.Hash {
 		return nil, fmt.Errorf("%s.o is damaged: its content is not what was written", stem)
 	}
-	now := time.Now()
-	_ = errors.Join(os.Chtimes(stem+".o", now, now), os.Chtimes(stem+".json", now, now)) // last use, for pruning
-	return &Object{Path: stem + ".o", Cached: true, LocalTypes: c.LocalTypes}, nil
+	c.used(stem+".o", stem+".json")
+	return &Object{Path: stem + ".o", Cached: true, LocalTypes: about.LocalTypes}, nil
 }

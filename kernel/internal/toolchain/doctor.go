@@ -66,22 +66,29 @@ func checkCache(dir string) Check {
 		c.Detail, c.Advice = err.Error(), "set GRADBOOK_CACHE to a folder that can be written"
 		return c
 	}
-	entries, err := cache.Entries()
-	if err != nil {
-		c.Detail, c.Advice = err.Error(), "remove "+cache.Dir+": it is made anew"
-		return c
-	}
-	bases := 0
-	var size int64
-	for _, e := range entries {
-		if e.Kind == "base" && e.GoVersion != "" {
-			bases++
+	all := 0
+	for _, layer := range cache.layers() {
+		entries, err := layer.Entries()
+		if err != nil && !layer.readOnly {
+			c.Detail, c.Advice = err.Error(), "remove "+cache.Dir+": it is made anew"
+			return c
 		}
-		size += e.Bytes
+		bases := 0
+		var size int64
+		for _, e := range entries {
+			if e.Kind == "base" && e.GoVersion != "" {
+				bases++
+			}
+			size += e.Bytes
+		}
+		all += bases
+		if c.Detail != "" {
+			c.Detail += " (shared); "
+		}
+		c.Detail += fmt.Sprintf("%s: %d base libraries, %d MB", layer.Dir, bases, size>>20)
 	}
 	c.OK = true
-	c.Detail = fmt.Sprintf("%s: %d base libraries, %d MB", cache.Dir, bases, size>>20)
-	if bases == 0 {
+	if all == 0 {
 		c.Advice = "the base library is not built yet: the first cell builds it, once, in a minute or two"
 	}
 	return c

@@ -63,7 +63,7 @@ func readSealed(path string, v any) error {
 }
 
 // readManifest reads an entry's manifest and checks that its files are there and of their size.
-func readManifest(dir string) (*manifest, error) {
+func (c *Cache) readManifest(dir string) (*manifest, error) {
 	m := new(manifest)
 	path := filepath.Join(dir, manifestFile)
 	if err := readSealed(path, m); err != nil {
@@ -78,8 +78,7 @@ func readManifest(dir string) (*manifest, error) {
 			return nil, fmt.Errorf("the cache entry is damaged: %s has %d bytes, not %d", filepath.Join(dir, f.Name), info.Size(), f.Size)
 		}
 	}
-	now := time.Now()
-	_ = os.Chtimes(path, now, now) // last use, for pruning; a read-only cache works too
+	c.used(path)
 	return m, nil
 }
 

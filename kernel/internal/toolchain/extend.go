@@ -51,17 +51,14 @@ func (b *Base) Extend(ctx context.Context, paths []string, progress func(Progres
 		return nil, err
 	}
 	e := &Extension{Cached: true}
-	dir := b.cache.path("extension", key)
-	m, err := readManifest(dir)
-	if err == nil {
-		err = b.attach(dir, m)
-	}
+	m, dir, err := b.loadExtension(key)
 	if err != nil {
 		progress(Progress{Stage: "linking " + strings.Join(missing, ", ")})
 		e.Cached = false
 		if m, err = b.linkExtension(ctx, key, fresh); err != nil {
 			return nil, err
 		}
+		dir = b.cache.path("extension", key)
 		if err := b.attach(dir, m); err != nil {
 			return nil, fmt.Errorf("the library was built and cannot be opened: %w", err)
 		}
@@ -78,6 +75,18 @@ func (b *Base) Extend(ctx context.Context, paths []string, progress func(Progres
 		}
 	}
 	return e, nil
+}
+
+// loadExtension makes the extension of that key part of the base, if a cache has it.
+func (b *Base) loadExtension(key string) (m *manifest, dir string, err error) {
+	err = b.cache.first(func(c *Cache) error {
+		dir = c.path("extension", key)
+		if m, err = c.readManifest(dir); err != nil {
+			return err
+		}
+		return b.attach(dir, m)
+	})
+	return m, dir, err
 }
 
 var noModule = regexp.MustCompile(`no required module provides package (\S+?)[;:]|missing go.sum entry for module providing package (\S+?)[ ;]|cannot find module providing package (\S+?)[:;\n]`)
@@ -146,7 +155,7 @@ func (b *Base) linkExtension(ctx context.Context, key string, pkgs []*listed) (*
 		return nil, err
 	}
 	defer unlock()
-	if m, err := readManifest(b.cache.path("extension", key)); err == nil { // another process was here first
+	if m, err := b.cache.readManifest(b.cache.path("extension", key)); err == nil { // another process was here first
 		return m, nil
 	}
 	dir, err := b.cache.begin("extension", key)

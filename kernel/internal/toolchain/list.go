@@ -10,6 +10,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
+	"os"
 	"path/filepath"
 	"sort"
 	"strconv"
@@ -58,19 +59,37 @@ type listed struct {
 		Main               bool
 		Replace            *struct{ Path, Version, Dir string }
 	}
-	GoFiles, CgoFiles, CFiles, CXXFiles, HFiles, SFiles, SysoFiles, EmbedFiles []string
-	Error                                                                      *struct{ Err string }
-	DepsErrors                                                                 []*struct{ ImportPath, Err string }
+	GoFiles, CgoFiles, CFiles, CXXFiles, HFiles, SFiles, SysoFiles, EmbedFiles, Imports []string
+	Error                                                                               *struct{ Err string }
+	DepsErrors                                                                          []*struct{ ImportPath, Err string }
 }
 
-const listFields = "-json=ImportPath,Name,Dir,Export,BuildID,Standard,DepOnly,Module,GoFiles,CgoFiles,CFiles,CXXFiles,HFiles,SFiles,SysoFiles,EmbedFiles,Error,DepsErrors"
+const listFields = "-json=ImportPath,Name,Dir,Export,BuildID,Standard,DepOnly,Module,GoFiles,CgoFiles,CFiles,CXXFiles,HFiles,SFiles,SysoFiles,EmbedFiles,Imports,Error,DepsErrors"
 
 // local says whether the package's files are the user's own to change.
 func (p *listed) local() bool {
 	if p.Standard || p.Module == nil {
 		return !p.Standard
 	}
-	return p.Module.Main || p.Module.Replace != nil && p.Module.Replace.Version == ""
+	if p.Module.Main || p.Module.Replace == nil || p.Module.Replace.Version != "" {
+		return p.Module.Main
+	}
+	_, ok := frozen(p.Module.Dir)
+	return !ok
+}
+
+// FrozenFile is the name of a file that says of the module in its folder that it does not change while the file does not. Where such a
+// folder takes a module's place (replace), it is taken as a published version is, and the packages may be part of the base
+// library; the file's text stands for the version. Images have such folders.
+const FrozenFile = ".gradbook-frozen"
+
+// frozen returns the text that stands for the version of the module in a folder.
+func frozen(dir string) (version string, ok bool) {
+	if dir == "" {
+		return "", false
+	}
+	text, err := os.ReadFile(filepath.Join(dir, FrozenFile))
+	return strings.TrimSpace(string(text)), err == nil
 }
 
 // module names the module that the package comes from, with its version.
@@ -79,6 +98,9 @@ func (p *listed) module() string {
 	switch {
 	case m == nil:
 		return ""
+	case m.Replace != nil && m.Replace.Version == "":
+		version, _ := frozen(m.Dir)
+		return fmt.Sprintf("%s@%s => %s@%s", m.Path, m.Version, m.Replace.Path, version)
 	case m.Replace != nil:
 		return fmt.Sprintf("%s@%s => %s@%s", m.Path, m.Version, m.Replace.Path, m.Replace.Version)
 	}
@@ -135,14 +157,13 @@ func (l *lister) list(ctx context.Context, stderr io.Writer, args ...string) ([]
 }
 
 // resolve returns those packages of the patterns that the build list can provide as it is and that are not the user's own, sorted,
-// and how many packages they are with their dependencies.
-func (l *lister) resolve(ctx context.Context, patterns []string) (paths []string, total int, err error) {
-	pkgs, err := l.list(ctx, nil, append([]string{"-e", "-deps"}, patterns...)...)
+// and all that it looked at: them, those left out, and what they need.
+func (l *lister) resolve(ctx context.Context, patterns []string) (paths []string, all []*listed, err error) {
+	all, err = l.list(ctx, nil, append([]string{"-e", "-deps"}, patterns...)...)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
-	for _, p := range pkgs {
-		total++
+	for _, p := range all {
 		skip := p.DepOnly || p.local() || p.Error != nil || p.DepsErrors != nil || p.Name == "main" && p.ImportPath != hostPath
 		if p.Standard {
 			skip = skip || leftOut[p.ImportPath] || strings.HasPrefix(p.ImportPath, "vendor/") || internalPath(p.ImportPath)
@@ -152,7 +173,7 @@ func (l *lister) resolve(ctx context.Context, patterns []string) (paths []string
 		}
 	}
 	sort.Strings(paths)
-	return paths, total, nil
+	return paths, all, nil
 }
 
 func internalPath(path string) bool {

@@ -81,8 +81,11 @@ func (b *Base) Build(ctx context.Context, u Unit) (*Object, error) {
 		parts = append(parts, f.Name, f.Text)
 	}
 	key := hashOf(parts...)[:40]
-	stem := b.cache.path("cells", key[:2], key[2:])
-	if o, err := readCell(stem); err == nil {
+	var o *Object
+	if err := b.cache.first(func(c *Cache) (err error) {
+		o, err = c.readCell(c.path("cells", key[:2], key[2:]))
+		return err
+	}); err == nil {
 		o.Timings.Lookup = time.Since(start)
 		o.Timings.Total = o.Timings.Lookup
 		return o, nil
@@ -95,7 +98,7 @@ func (b *Base) Build(ctx context.Context, u Unit) (*Object, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	o := &Object{Timings: Timings{Lookup: time.Since(start)}}
+	o = &Object{Timings: Timings{Lookup: time.Since(start)}}
 	archive, err := b.compile(ctx, dir, u, imports, v, &o.Timings)
 	if err != nil {
 		return nil, err
@@ -104,7 +107,7 @@ func (b *Base) Build(ctx context.Context, u Unit) (*Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := writeCell(stem, data, o); err != nil {
+	if err := writeCell(b.cache.path("cells", key[:2], key[2:]), data, o); err != nil {
 		return nil, err
 	}
 	o.Timings.Total = time.Since(start)

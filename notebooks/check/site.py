@@ -9,6 +9,7 @@ import sys
 import urllib.parse
 
 import nbformat
+from jupyter_core.paths import jupyter_path
 from latex2mathml.converter import convert
 from nbconvert import HTMLExporter
 
@@ -17,9 +18,34 @@ MATH = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+?)\$", re.DOTALL)
 WIDGET = "application/vnd.jupyter.widget-view+json"
 STYLE = """<style>
 .jp-Notebook { max-width: 58rem; margin: auto; }
-.course-nav { max-width: 58rem; margin: 1rem auto; font-family: sans-serif; display: flex; justify-content: space-between; }
-math[display=block] { margin: 0.8em 0; }
+.course-nav { max-width: 58rem; margin: 1rem auto; padding: 0 0.5rem; font-family: sans-serif; display: flex; justify-content: space-between; }
+.course-nav a, .jp-RenderedMarkdown a { color: var(--jp-content-link-color); }
+math { font-family: "Latin Modern Math", "STIX Two Math", "Cambria Math", math; }
+math[display=block] { margin: 0.8em 0; overflow-x: auto; }
+/* A table cell of width 100 % beside the prompt would be wider than the page; figures become as small as they can be read, and then move sideways. */
+.jp-OutputArea-child { display: flex; }
+.jp-OutputArea-child .jp-OutputArea-output { display: block; flex: 1 1 0; min-width: 0; width: auto; overflow-x: auto; }
+.jp-OutputArea-output svg, .jp-OutputArea-output img { max-width: 100%; min-width: 34rem; height: auto; }
+.jp-OutputArea-output pre { word-break: normal; overflow-wrap: anywhere; }
+.jp-InputArea-editor .highlight { overflow-x: auto; }
+@media (max-width: 760px) {
+  .jp-OutputArea-child { flex-direction: column; }
+  .jp-OutputArea-child .jp-OutputArea-output { flex: none; width: 100%; margin-left: 0; box-sizing: border-box; }
+  .jp-RenderedMarkdown { overflow-x: auto; }
+  .jp-OutputArea-output pre { font-size: 10px; }
+}
 </style>"""
+
+
+def dark():
+    """What JupyterLab's dark theme says, for readers who like it dark."""
+    for folder in jupyter_path("nbconvert", "templates", "lab", "static"):
+        path = os.path.join(folder, "theme-dark.css")
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as file:
+                return "<style>@media (prefers-color-scheme: dark) {\n:root { color-scheme: dark; }\n" + file.read() + "}</style>"
+    sys.exit("nbconvert has no dark theme here")
+
 
 
 def mathml(text):
@@ -79,18 +105,18 @@ def export(folder, paths):
         links = [f'<a href="{up}index.html">the course</a>']
         if not up:
             rows.append((names[i], heading, question))
-            for step, word in ((-1, "before"), (1, "next")):
+            for step, word in ((-1, "previous"), (1, "next")):
                 if 0 <= i + step < len(names) and "/" not in names[i + step]:
                     links.append(f'<a href="{names[i + step]}">{word}</a>')
         nav = '<nav class="course-nav">' + " ".join(links) + "</nav>"
-        page = page.replace("</head>", STYLE + "</head>", 1)
+        page = page.replace("</head>", dark() + STYLE + "</head>", 1)
         page = re.sub(r"(<body[^>]*>)", lambda m: m[1] + nav, page, count=1)
         write(folder, names[i], page)
         print(names[i])
     items = "\n".join(f'<li><a href="{n}">{h}</a><br>{q}</li>' for n, h, q in rows)
     write(folder, "index.html", f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>The vanishing gradient: a course</title>
-<style>body {{ font-family: sans-serif; max-width: 44rem; margin: 2rem auto; padding: 0 1rem; line-height: 1.5; color-scheme: light dark; }} li {{ margin: 0.7em 0; list-style: none; }}</style>
+<style>:root {{ color-scheme: light dark; }} body {{ font-family: sans-serif; max-width: 44rem; margin: 2rem auto; padding: 0 1rem; line-height: 1.5; }} ul {{ padding: 0; }} li {{ margin: 0.7em 0; list-style: none; }}</style>
 </head><body><h1>The vanishing gradient: a course</h1>
 <p>Notebooks in Go: every claim is measured, and theory is drawn over the measurement.</p><ul>
 {items}

@@ -173,6 +173,7 @@ func runAll(ctx context.Context, s *store, seeds []uint64, workers int, quiet bo
 	jobs := missing(s, seeds, done)
 	c := &crew{store: s, file: f, run: run, done: done, total: len(s.settings) * len(seeds), before: len(s.settings)*len(seeds) - len(jobs), started: time.Now()}
 	c.bar = newProgress(s.head.Name, c.total, quiet)
+	c.bar.set(c.before, fmt.Sprintf("%d of %d runs", c.before, c.total)) // the first run may take long
 	c.ctx, c.cancel = context.WithCancel(ctx)
 	defer c.cancel()
 	if workers < 1 {

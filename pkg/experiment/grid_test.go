@@ -452,7 +452,7 @@ func TestProgress(t *testing.T) {
 			t.Errorf("the HTML is %q, the text %q", m.Display["text/html"], texts[len(texts)-1])
 		}
 	}
-	if len(ops) < 2 || ops[0] != "display" || ops[1] != "update" || !strings.Contains(texts[0], "test: 1 of 12 runs") || !strings.Contains(texts[len(texts)-1], "test: 12 runs in") {
+	if len(ops) < 2 || ops[0] != "display" || ops[1] != "update" || !strings.Contains(texts[0], "test: 0 of 12 runs") || !strings.Contains(texts[len(texts)-1], "test: 12 runs in") {
 		t.Errorf("shown were %v, %q", ops, texts)
 	}
 }

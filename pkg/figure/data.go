@@ -26,6 +26,7 @@ type prepared struct {
 	breaks   []xy         // the last points before, or first after, a value that is not finite
 	strange  int          // points that are not finite
 	negative int          // points that a logarithmic axis cannot show
+	over     bool         // theory that a line of the same colour is drawn below
 }
 
 func (p *prepared) dashed() bool { return p.kind == theory || p.style.dashed }

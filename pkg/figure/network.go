@@ -74,7 +74,7 @@ func (d *Diagram) index(name string) int {
 	return i
 }
 
-// Weights colours the lines into a layer: blue for positive weights, red for negative ones, the wider and the darker the larger; w[i][j] leads from unit i of the layer before to unit j.
+// Weights colours the lines into a layer: blue for positive weights, orange for negative ones, the wider and the darker the larger; w[i][j] leads from unit i of the layer before to unit j.
 func (d *Diagram) Weights(layer string, w [][]float64) *Diagram {
 	i := d.index(layer)
 	if i < 0 {
@@ -217,7 +217,7 @@ func (d *Diagram) draw(p *pen) {
 func (d *Diagram) footnotes() []string {
 	out := slices.Clone(d.notes)
 	if len(d.weights) > 0 && d.asUnits() {
-		out = append(out, fmt.Sprintf("Weights: blue positive, red negative; the widest is %s.", number(rounded(d.largest()))))
+		out = append(out, fmt.Sprintf("Weights: blue positive, orange negative; the widest is %s.", number(rounded(d.largest()))))
 	}
 	if !d.asUnits() {
 		if first, last, cut := d.hidden(); cut {

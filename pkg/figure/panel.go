@@ -24,6 +24,7 @@ type panel struct {
 	bareX      bool     // no tick labels and no label below
 	bareY      bool
 	noGrid     bool
+	alone      bool // in its chart: there is room beside it
 	categories []string
 }
 
@@ -88,6 +89,7 @@ func drawFrame(p *pen, w, h float64, title string, notes []string) rect {
 func newPanel(f *Figure, all []*prepared) *panel {
 	pa := &panel{f: f, all: all}
 	for _, p := range all {
+		p.over = p.kind == theory && slices.ContainsFunc(all, func(q *prepared) bool { return q.kind != theory && q.colour == p.colour })
 		if p.kind == bars {
 			pa.categories = p.series.categories
 		}
@@ -459,10 +461,10 @@ func (s *prepared) lineStyle() (width float64, dash []float64) {
 	return width, dash
 }
 
-// ink is the colour of a line: theory is darker, so that its dashes show on the line that it agrees with.
+// ink is the colour of a line: theory over a line of its colour is darker, so that its dashes show where the two agree.
 func (s *prepared) ink() color.NRGBA {
 	c := nrgba(s.colour)
-	if s.kind == theory {
+	if s.over {
 		for _, part := range []*uint8{&c.R, &c.G, &c.B} {
 			*part = uint8(float64(*part) * 0.5)
 		}
@@ -507,11 +509,37 @@ func (pa *panel) drawPoints(p *pen, s *prepared) {
 			}
 		}
 	}
-	radius, a := 3.2, 0.85
-	if len(dots) > 150 {
-		radius, a = 2, 0.55
+	radius := pa.dotRadius(len(s.xs))
+	switch {
+	case radius == loneDot: // it may lie on a line
+		p.circles(nrgba(paper), radius+1.5, dots...)
+		p.circles(nrgba(s.colour), radius, dots...)
+	case radius < 3:
+		p.circles(alpha(nrgba(s.colour), 0.55), radius, dots...)
+	default:
+		p.circles(alpha(nrgba(s.colour), 0.85), radius, dots...)
 	}
-	p.circles(alpha(nrgba(s.colour), a), radius, dots...)
+}
+
+// loneDot is the radius of the dot of a series that has no more: "here it is".
+const loneDot = 4.5
+
+// dotRadius is the radius of the dots of a series of n; it is one for all series of a panel with more than a dot, and small where dots crowd it.
+func (pa *panel) dotRadius(n int) float64 {
+	if n == 1 {
+		return loneDot
+	}
+	all := 0
+	for _, s := range pa.all {
+		if s.kind == points {
+			all += len(s.xs)
+		}
+	}
+	w, h := pa.box.w(), pa.box.h()
+	if w <= 0 { // a chart's, which lays itself out
+		w, h = pa.f.size()
+	}
+	return min(max(0.28*math.Sqrt(w*h/float64(all)), 2), 3.2)
 }
 
 // drawCrosses marks where a line breaks.

@@ -28,7 +28,7 @@ func (h *Heat) spec() map[string]any {
 		}
 	}
 	const head = "a,b,c,d,x,y,v\n"
-	x, y := pa.x.channel("a", h.axes.xlabel), pa.y.channel("c", h.axes.ylabel)
+	x, y := pa.x.channel("a", h.axes.xlabel), pa.yChannel("c")
 	scale := obj{"domain": list{s.low, s.high}, "clamp": true, "scheme": "viridis", "nice": false}
 	if s.log {
 		scale["type"] = "log"
@@ -64,7 +64,7 @@ func (h *Heat) spec() map[string]any {
 	if grey.Len() > 0 {
 		layers = append(layers, obj{"data": obj{"values": head + grey.String(), "format": obj{"type": "csv"}}, "mark": obj{"type": "rect", "clip": true, "color": "#bdbdbd"}, "encoding": place(obj{})})
 	}
-	cx, cy := pa.x.channel("x", h.axes.xlabel), pa.y.channel("y", h.axes.ylabel)
+	cx, cy := pa.x.channel("x", h.axes.xlabel), pa.yChannel("y")
 	for _, p := range pa.all {
 		for _, l := range p.lines {
 			var rows list

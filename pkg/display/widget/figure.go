@@ -1,7 +1,9 @@
 package widget
 
 import (
+	"encoding/base64"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/gradbook/gradbook/pkg/display"
@@ -25,10 +27,24 @@ func NewFigure(v any) *Figure {
 	f.static = func() (string, string) {
 		f.drawing.Lock()
 		defer f.drawing.Unlock()
-		return f.text, "<div>" + f.page + "</div>"
+		return f.text, "<div>" + still(f.page) + "</div>"
 	}
 	f.Draw(v)
 	return f
+}
+
+// still makes of an SVG a picture of its own: of a notebook that is not trusted yet, front ends show an SVG within HTML as the mere words that are in it.
+func still(page string) string {
+	head, _, _ := strings.Cut(page, ">")
+	if !strings.HasPrefix(head, "<svg") || !strings.Contains(head, "xmlns=") { // which a picture of its own must name
+		return page
+	}
+	title := ""
+	if _, rest, ok := strings.Cut(page, "<title>"); ok {
+		title, _, _ = strings.Cut(rest, "</title>")
+	}
+	return fmt.Sprintf(`<img style="max-width:100%%" alt="%s" src="data:image/svg+xml;base64,%s">`,
+		strings.ReplaceAll(title, `"`, "&quot;"), base64.StdEncoding.EncodeToString([]byte(page)))
 }
 
 // Draw shows v in place of what is there.

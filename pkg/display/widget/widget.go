@@ -82,6 +82,9 @@ func (m *Model) init(name, viewName, styleName string, state map[string]any) {
 	m.id, m.name, m.state, m.dirty = n.id, n.name, n.state, n.dirty
 	m.addParts(styleName)
 	maps.Copy(m.state, state)
+	if label, _ := state["description"].(string); label != "" && m.style != nil && styleName != "ButtonStyle" {
+		m.style.state["description_width"] = "initial" // else a label of more than ten letters is cut
+	}
 }
 
 func (m *Model) addParts(styleName string) {

@@ -37,7 +37,9 @@ var kinds = []struct {
 	{"button", func() widget.Widget { return widget.NewButton("train") }},
 	{"text", func() widget.Widget { return widget.NewText("name", "a <b>") }},
 	{"html", func() widget.Widget { return widget.NewHTML("<b>bold</b>") }},
-	{"figure", func() widget.Widget { return widget.NewFigure(display.SVG("<svg><title>loss</title></svg>")) }},
+	{"figure", func() widget.Widget {
+		return widget.NewFigure(display.SVG(`<svg xmlns="http://www.w3.org/2000/svg"><title>loss</title></svg>`))
+	}},
 	{"image", func() widget.Widget { return widget.NewImage(image.NewGray(image.Rect(0, 0, 64, 64))) }},
 	{"output", func() widget.Widget {
 		o := widget.NewOutput()

@@ -314,7 +314,8 @@ as in xla:cuda,preallocate=true.
   auto                  the first plugin that can be used (cuda, cpu), else pure Go: as if nothing had been chosen
 
 GOMLX_BACKEND in the environment, and %backend in a notebook, say more. A choice that can no longer be had stops nothing: pure Go computes
-instead, and backend.Choice() says why. The choice is kept in $XDG_CONFIG_HOME/gradbook/backend (default: ~/.config).`,
+instead, and backend.Choice() says why. The choice is kept in $XDG_CONFIG_HOME/gradbook/backend (default: ~/.config); a machine's own, for users who
+chose nothing, in $XDG_CONFIG_DIRS (default: /etc/xdg).`,
 		Example: `  gradbook backend use xla:cpu
   gradbook backend use auto`,
 		Args:      exactly("backend: go, xla:cpu, xla:cuda or auto"),

@@ -34,25 +34,70 @@ func choiceFile() (string, error) {
 	return filepath.Join(config, "gradbook", "backend"), nil
 }
 
-// Chosen returns what the user chose for all programs; Automatic if nothing. With an error it is Automatic too.
-func Chosen() (string, error) {
-	file, err := choiceFile()
-	if err != nil {
-		return Automatic, nil // there is no home to have chosen in
+// machineFiles are where a machine or an image keeps what its users compute on unless they choose for themselves.
+func machineFiles() (files []string) {
+	folders := os.Getenv("XDG_CONFIG_DIRS")
+	if folders == "" {
+		folders = "/etc/xdg"
 	}
+	for _, folder := range filepath.SplitList(folders) {
+		if filepath.IsAbs(folder) {
+			files = append(files, filepath.Join(folder, "gradbook", "backend"))
+		}
+	}
+	return files
+}
+
+// Chosen returns what the user chose for all programs, else what was chosen for the machine; Automatic if nothing. With an error it is Automatic too.
+func Chosen() (string, error) {
+	choice, _, err := chosen()
+	return choice, err
+}
+
+// chosen also says whose choice it is.
+func chosen() (choice, by string, err error) {
+	file, err := choiceFile()
+	if err == nil { // else there is no home to have chosen in
+		if choice, err = readChoice(file); err != nil || choice != "" {
+			return orAutomatic(choice), "chosen by 'gradbook backend use'", err
+		}
+	}
+	choice, file, err = machineChoice()
+	return orAutomatic(choice), "chosen for this machine, in " + file, err
+}
+
+// machineChoice returns what was chosen for the machine, and in which file; empty if nothing.
+func machineChoice() (choice, file string, err error) {
+	for _, file := range machineFiles() {
+		if choice, err := readChoice(file); err != nil || choice != "" {
+			return choice, file, err
+		}
+	}
+	return "", "", nil
+}
+
+func orAutomatic(choice string) string {
+	if choice == "" {
+		return Automatic
+	}
+	return choice
+}
+
+// readChoice returns what a file says; empty if it is not there or says nothing.
+func readChoice(file string) (string, error) {
 	text, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) {
-		return Automatic, nil
+		return "", nil
 	}
 	if err != nil {
-		return Automatic, fmt.Errorf("the choice of the backend cannot be read, so there is none: %w", err)
+		return "", fmt.Errorf("the choice of the backend cannot be read, so there is none: %w", err)
 	}
 	choice := strings.TrimSpace(string(text))
 	if choice == "" {
-		return Automatic, nil
+		return "", nil
 	}
 	if err := valid(choice); err != nil {
-		return Automatic, fmt.Errorf("%s holds no choice of a backend: %w; choose anew: gradbook backend use auto", file, err)
+		return "", fmt.Errorf("%s holds no choice of a backend: %w; choose anew: gradbook backend use auto", file, err)
 	}
 	return choice, nil
 }
@@ -72,7 +117,8 @@ func (s *Store) Choose(text string) (choice string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if choice == Automatic {
+	machine, _, _ := machineChoice()
+	if choice == Automatic && machine == "" {
 		if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return "", fmt.Errorf("the choice cannot be taken back: %w", err)
 		}
@@ -175,11 +221,10 @@ func InUse() (config, why string) {
 	if own := os.Getenv(configVariable); strings.TrimSpace(own) != "" && own != os.Getenv(defaultVariable) {
 		return own, configVariable + " is set in the environment"
 	}
-	choice, err := Chosen()
+	choice, by, err := chosen()
 	if err != nil {
 		return pureGo, err.Error()
 	}
-	const by = "chosen by 'gradbook backend use'"
 	kind, _, _ := strings.Cut(choice, ":")
 	switch {
 	case choice == Automatic:
@@ -207,7 +252,7 @@ func Environment() (set []string, complaint error) {
 	if own := os.Getenv(configVariable); own != "" && own != os.Getenv(defaultVariable) {
 		return nil, nil
 	}
-	choice, err := Chosen()
+	choice, by, err := chosen()
 	if err != nil || choice == Automatic {
 		return nil, err
 	}
@@ -220,7 +265,7 @@ func Environment() (set []string, complaint error) {
 			config = pureGo + "," + rest
 		}
 	} else if path, options, err := Resolve(choice); err != nil {
-		complaint = fmt.Errorf("the backend %s, chosen by 'gradbook backend use', cannot be had, and pure Go computes instead: %w", choice, err)
+		complaint = fmt.Errorf("the backend %s, %s, cannot be had, and pure Go computes instead: %w", choice, by, err)
 	} else {
 		config = strings.TrimSuffix("xla:"+path+","+pjrt.Options(path, options), ",")
 	}

@@ -15,6 +15,7 @@ func home(t *testing.T) (data, config string) {
 	data, config = t.TempDir(), t.TempDir()
 	t.Setenv("XDG_DATA_HOME", data)
 	t.Setenv("XDG_CONFIG_HOME", config)
+	t.Setenv("XDG_CONFIG_DIRS", t.TempDir())
 	t.Setenv("HOME", t.TempDir())
 	for _, v := range []string{"GOMLX_BACKEND", "GRADBOOK_DEFAULT_BACKEND", "GRADBOOK_BACKEND", "LD_LIBRARY_PATH"} {
 		t.Setenv(v, "")
@@ -119,5 +120,48 @@ func TestChoose(t *testing.T) {
 	}
 	if got, err := plugin.Chosen(); got != "auto" || err != nil {
 		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// TestChosenForTheMachine has a file of the machine's that stands behind the user's own choice, auto among them.
+func TestChosenForTheMachine(t *testing.T) {
+	home(t)
+	machine := t.TempDir()
+	t.Setenv("XDG_CONFIG_DIRS", t.TempDir()+":"+machine)
+	file := filepath.Join(machine, "gradbook", "backend")
+	must(t, os.MkdirAll(filepath.Dir(file), 0o755))
+	must(t, os.WriteFile(file, []byte("go:parallelism=2\n"), 0o644))
+	store, err := plugin.Open()
+	must(t, err)
+	says := func(choice, why string) {
+		t.Helper()
+		if got, err := plugin.Chosen(); got != choice || err != nil {
+			t.Errorf("chosen is %q, %v; want %q", got, err, choice)
+		}
+		if _, got := plugin.InUse(); !strings.Contains(got, why) {
+			t.Errorf("the reason is %q, without %q", got, why)
+		}
+	}
+	says("go:parallelism=2", "chosen for this machine, in "+file)
+	for _, choice := range []string{"go", "auto"} {
+		if _, err := store.Choose(choice); err != nil {
+			t.Fatal(err)
+		}
+		says(choice, map[string]string{"go": "gradbook backend use", "auto": "no plugin"}[choice])
+	}
+	must(t, os.WriteFile(file, nil, 0o644))
+	if _, err := store.Choose("auto"); err != nil { // takes the user's own file away
+		t.Fatal(err)
+	}
+	must(t, os.WriteFile(file, []byte("abacus\n"), 0o644))
+	if got, err := plugin.Chosen(); got != "auto" || err == nil || !strings.Contains(err.Error(), file+" holds no choice") {
+		t.Errorf("of a damaged file: %q, %v", got, err)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -81,7 +81,7 @@ var cycle = []string{blue, vermilion, green, purple, orange, sky, olive, black}
 
 // fixed holds the colours of names that the field uses again and again.
 var fixed = map[string]string{
-	"sigmoid": vermilion, "tanh": orange, "relu": blue, "leaky relu": sky, "prelu": sky, "elu": green, "selu": purple, "gelu": olive, "silu": green, "softplus": olive, "softsign": purple,
+	"sigmoid": vermilion, "tanh": orange, "relu": blue, "leaky relu": purple, "prelu": purple, "elu": green, "selu": purple, "gelu": olive, "silu": green, "softplus": olive, "softsign": purple,
 	"hard sigmoid": purple, "step": black, "linear": black, "identity": black,
 	"plain": vermilion, "residual": green, "residual + norm": blue, "batch norm": purple, "layer norm": sky, "no norm": vermilion, "none": vermilion,
 	"glorot": orange, "he": blue, "lecun": green, "orthogonal": purple, "normal": vermilion, "uniform": sky,

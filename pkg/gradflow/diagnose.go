@@ -5,6 +5,7 @@ import (
 	"html"
 	"math"
 	"strings"
+	"unicode/utf8"
 )
 
 // Kind is what a finding is about.
@@ -76,20 +77,37 @@ func (d Diagnosis) Has(kind Kind) bool {
 	return false
 }
 
-// String says in words what is wrong and what to do; if nothing is, so, in one sentence.
+// String says in words what is wrong and what to do, a paragraph for each finding; if nothing is wrong, so, in one sentence. Lines have at most 96 characters, as notebooks break
+// longer ones within words.
 func (d Diagnosis) String() string {
 	if d.Healthy() {
-		return d.healthy
+		return paragraph(d.healthy)
 	}
+	var paragraphs []string
+	for _, f := range d.Findings {
+		paragraphs = append(paragraphs, paragraph(strings.ToUpper(string(f.Kind[:1]))+string(f.Kind[1:])+": "+f.Words+" "+f.Advice))
+	}
+	return strings.Join(paragraphs, "\n")
+}
+
+// paragraph breaks a text into lines; those after the first are indented.
+func paragraph(text string) string {
+	const width = 96
 	var b strings.Builder
-	for i, f := range d.Findings {
-		if i > 0 {
-			b.WriteString("\n")
+	column := 0
+	for i, word := range strings.Fields(text) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case column+1+n > width:
+			b.WriteString("\n  ")
+			column = 2
+		default:
+			b.WriteByte(' ')
+			column++
 		}
-		fmt.Fprintf(&b, "%s: %s", strings.ToUpper(string(f.Kind[:1]))+string(f.Kind[1:]), f.Words)
-		if f.Advice != "" {
-			b.WriteString(" " + f.Advice)
-		}
+		b.WriteString(word)
+		column += n
 	}
 	return b.String()
 }

@@ -52,13 +52,13 @@ type Recorder struct {
 	mark    marking // of the batch under way
 }
 
-// The recorder's variables in the store, both float64 and not trainable: records holds the newest records, one a row, the newest last; state
-// the number of steps seen and of records made.
+// The recorder's variables in the store, both float64 and not trainable: records holds the newest records, one a row, the newest last; steps
+// the number of steps seen, where the optimizer does not count them.
 const (
 	// Scope is the scope of the Recorder's variables in the store.
 	Scope       = "gradflow"
 	recordsName = "records"
-	stateName   = "state"
+	stepsName   = "steps"
 )
 
 // NewRecorder returns a Recorder around an optimizer.
@@ -149,11 +149,12 @@ func (r *Recorder) taps(g *graph.Graph) []LayerTap {
 	return taps
 }
 
-// The first numbers of a record: which of the recorder's graphs made it, the step, the loss. Sums and histograms follow.
+// The first numbers of a record: which of the recorder's graphs made it, the step, the loss, how many records there are with it. Sums and histograms follow.
 const (
 	recordGraph = iota
 	recordStep
 	recordLoss
+	recordCount
 	recordHead
 )
 
@@ -167,33 +168,39 @@ func (r *Recorder) record(store *mlmodel.Store, g *graph.Graph, loss *graph.Node
 		return
 	}
 	scope := store.Scope("/" + Scope)
-	state := scope.VariableWithValue(stateName, []float64{0, 0}).SetTrainable(false)
 	one := graph.Const(g, 1.0)
-	step := graph.Add(graph.Reshape(graph.Slice(state.NodeValue(g), graph.AxisRange(0, 1))), one)
-	made := graph.Reshape(graph.Slice(state.NodeValue(g), graph.AxisRange(1, 2)))
+	var step *graph.Node
 	if counted {
 		step = wide(global.NodeValue(g))
+	} else {
+		steps := scope.VariableWithValue(stepsName, 0.0).SetTrainable(false)
+		step = graph.Add(steps.NodeValue(g), one)
+		steps.SetNodeValue(step)
 	}
-	if mark != markedPlain {
-		loss = wide(loss)
-		totals, cells := sums(flows, maxFold)
-		meaning.cells = cells
-		numbers := []*graph.Node{graph.Const(g, []float64{float64(number)}), graph.Reshape(step, 1), graph.Reshape(loss, 1), totals}
-		row := graph.Concatenate(append(numbers, r.options.Histogram.all(flows)...), 0)
-		width, keep := row.Shape().Size(), r.options.Keep
-		records := scope.VariableWithValue(recordsName, tensors.FromFlatDataAndDimensions(make([]float64, keep*width), keep, width)).SetTrainable(false)
-		// The newest record goes in at the end and the oldest falls out. (The pure-Go backend has no DynamicUpdateSlice for a ring.)
-		old := records.NodeValue(g)
-		pushed, more := graph.Concatenate([]*graph.Node{graph.Slice(old, graph.AxisRange(1, keep)), graph.Reshape(row, 1, width)}, 0), graph.Add(made, one)
-		if mark == unmarked && r.options.Every > 1 {
-			due := graph.LogicalOr(graph.LogicalNot(graph.IsFinite(loss)),
-				graph.Equal(graph.Mod(step, graph.Const(g, float64(r.options.Every))), graph.Const(g, 0.0)))
-			pushed, more = graph.Where(due, pushed, old), graph.Where(due, more, made)
-		}
-		records.SetNodeValue(pushed)
-		made = more
+	if mark == markedPlain {
+		return
 	}
-	state.SetNodeValue(graph.Concatenate([]*graph.Node{graph.Reshape(step, 1), graph.Reshape(made, 1)}, 0))
+	loss = wide(loss)
+	totals, cells := sums(flows, maxFold)
+	meaning.cells = cells
+	rest := append([]*graph.Node{totals}, r.options.Histogram.all(flows)...)
+	width, keep := recordHead, r.options.Keep
+	for _, part := range rest {
+		width += part.Shape().Size()
+	}
+	records := scope.VariableWithValue(recordsName, tensors.FromFlatDataAndDimensions(make([]float64, keep*width), keep, width)).SetTrainable(false)
+	// The newest record goes in at the end and the oldest falls out. (The pure-Go backend has no DynamicUpdateSlice for a ring.)
+	old := records.NodeValue(g)
+	count := graph.Add(graph.Reshape(graph.Slice(old, graph.AxisElem(keep-1), graph.AxisElem(recordCount)), 1), graph.Reshape(one, 1))
+	head := []*graph.Node{graph.Const(g, []float64{float64(number)}), graph.Reshape(step, 1), graph.Reshape(loss, 1), count}
+	row := graph.Concatenate(append(head, rest...), 0)
+	pushed := graph.Concatenate([]*graph.Node{graph.Slice(old, graph.AxisRange(1, keep)), graph.Reshape(row, 1, width)}, 0)
+	if mark == unmarked && r.options.Every > 1 {
+		due := graph.LogicalOr(graph.LogicalNot(graph.IsFinite(loss)),
+			graph.Equal(graph.Mod(step, graph.Const(g, float64(r.options.Every))), graph.Const(g, 0.0)))
+		pushed = graph.Where(due, pushed, old)
+	}
+	records.SetNodeValue(pushed)
 }
 
 // recorded says what the numbers of a record mean.
@@ -233,16 +240,8 @@ func (r *Recorder) drain() error {
 	if r.store == nil {
 		return nil
 	}
-	records, state := r.store.GetVariable("/"+Scope+"/"+recordsName), r.store.GetVariable("/"+Scope+"/"+stateName)
-	if records == nil || state == nil || !records.HasValue() || !state.HasValue() {
-		return nil
-	}
-	counts, err := copied(state)
-	if err != nil {
-		return err
-	}
-	made := int(counts[1])
-	if made == r.read {
+	records := r.store.GetVariable("/" + Scope + "/" + recordsName)
+	if records == nil || !records.HasValue() {
 		return nil
 	}
 	flat, err := copied(records)
@@ -250,6 +249,7 @@ func (r *Recorder) drain() error {
 		return err
 	}
 	width := records.Shape().Dimensions[1]
+	made := int(flat[len(flat)-width+recordCount])
 	if first := made - r.options.Keep; first > r.read {
 		r.lost += first - r.read
 		r.read = first

@@ -29,21 +29,21 @@
 //
 // # What recording costs
 //
-// The time of a training step with a recorder over that of a plain one, for an MLP of 10 layers of 64, batch 256 and SGD, the statistics of all layers, on two cores of an AMD EPYC that did
-// nothing else; medians of 8 (pure Go) and 150 (XLA) pairs of blocks of ten steps, the range over three runs on XLA:
+// The time of a training step with a recorder over that of a plain one, for an MLP of 10 layers of 64, batch 256 and SGD, the statistics of all layers, on an AMD EPYC. Pure Go: medians of
+// 8 pairs of blocks of ten steps, on two idle cores. XLA: on one core medians of five pairs of trainers that take turns of 50 steps, on two cores the range of what shorter runs gave:
 //
-//	                               pure Go           XLA CPU
-//	                               clock   CPU time  clock          CPU time
-//	every step, ReLU               1.11    1.08      1.16 to 1.20   1.16
-//	every step, tanh               1.14    1.12      1.18 to 1.24   1.20 to 1.35
-//	every 10th, with Dataset       1.02    1.02      1.00 to 1.04   1.01 to 1.07
+//	                               pure Go           XLA, 1 CPU   XLA, 2 CPUs
+//	                               clock   CPU time               clock          CPU time
+//	every step, ReLU               1.11    1.08      1.15         1.12 to 1.20   1.12 to 1.23
+//	every step, tanh               1.14    1.12      1.16         1.16 to 1.25   1.13 to 1.32
+//	every 10th, with Dataset       1.02    1.02      1.02, 1.04   1.00 to 1.09   1.01 to 1.07
 //
 // Measure again with
 //
 //	go test ./pkg/gradflow -run '^$' -bench Recorder -benchtime 60x
 //
 // on the backend that GOMLX_BACKEND names. The steps that are not recorded run the plain graph, with the plain graph's time. A recorded step among plain ones costs
-// 1.4 plain steps on XLA, more than one among recorded ones: it runs another program, whose code and buffers have left the caches. Histograms come on top, and XLA compiles
+// 1.2 to 1.4 plain steps on XLA, more than one among recorded ones: it runs another program, whose code and buffers have left the caches. Histograms come on top, and XLA compiles
 // the recording graph for about a second longer.
 //
 // # What it does not know

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gradbook/gradbook/pkg/model"
 )
 
 // small are the smallest cases of the table, of the residual net with fewer images.
@@ -16,17 +17,24 @@ func small(t *testing.T) []netCase {
 	return []netCase{mlpCase(64), resNetCase(2), lstmCase(64)}
 }
 
+// written is what a contender reads of a case.
+func written(t *testing.T, c netCase) (*model.Net, []batch, float64) {
+	t.Helper()
+	folder := t.TempDir()
+	if err := c.write(folder); err != nil {
+		t.Fatal(err)
+	}
+	net, list, rate, err := readCase(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return net, list, rate
+}
+
 // TestCaseFiles: what is read is what the seed gives, and the batches are those of the hash.
 func TestCaseFiles(t *testing.T) {
 	for _, c := range small(t) {
-		folder := t.TempDir()
-		if err := c.write(folder); err != nil {
-			t.Fatal(err)
-		}
-		net, list, rate, err := readCase(folder)
-		if err != nil {
-			t.Fatal(err)
-		}
+		net, list, rate := written(t, c)
 		want, err := c.config.New(caseSeed)
 		if err != nil {
 			t.Fatal(err)
@@ -53,14 +61,7 @@ func TestCaseFiles(t *testing.T) {
 // TestLossesTell: in the steps after which losses are compared they change by far more than the tolerance, so that a wrong gradient shows.
 func TestLossesTell(t *testing.T) {
 	for _, c := range small(t) {
-		folder := t.TempDir()
-		if err := c.write(folder); err != nil {
-			t.Fatal(err)
-		}
-		net, list, rate, err := readCase(folder)
-		if err != nil {
-			t.Fatal(err)
-		}
+		net, list, rate := written(t, c)
 		b, err := newBackend("go")
 		if err != nil {
 			t.Fatal(err)

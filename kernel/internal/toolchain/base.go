@@ -234,7 +234,8 @@ func (b *Base) build(ctx context.Context, file string) error {
 	}
 	byPackages := b.planByPackages(paths, needed)
 	if b.openPlanned(byPackages) {
-		return writeSealed(file, record{Key: b.Key, Stamps: b.stamps})
+		// The next folder with this text of go.mod need not look up anything.
+		return errors.Join(writeSealed(file, record{Key: b.Key, Stamps: b.stamps}), b.writePlan(byText, b.Key))
 	}
 	pkgs, err := b.list.export(ctx, stage, len(needed), b.opts.Progress, paths)
 	if err != nil {

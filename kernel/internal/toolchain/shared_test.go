@@ -106,6 +106,12 @@ func TestShared(t *testing.T) {
 			if got, want := strings.Join(seen.list, "\n"), strings.Join(user.said, "\n"); got != want {
 				t.Errorf("it was said %q, want %q", got, want)
 			}
+			other := t.TempDir()
+			writeFiles(t, other, map[string]string{"go.mod": user.mod})
+			writeFiles(t, other, sharedFiles)
+			if _, seen := openShared(t, workspace(t, other)); len(seen.list) != 0 {
+				t.Errorf("in another folder with the same text it was said %q", seen.list)
+			}
 			e, o := work(t, b)
 			for _, path := range []string{b.Library, b.Worker, e.Library, o.Path} {
 				if !strings.HasPrefix(path, shared) {

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os/exec"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -18,8 +20,8 @@ func newDoctor() *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor",
 		Short: "Say what is installed, what is missing and what to do",
-		Long: `Look at what Gradbook needs on this machine (Go, a C compiler, the module that this folder belongs
-to, the cache) and at what it can use (JupyterLab). Nothing is built.
+		Long: `Look at what Gradbook needs on this machine (Go, a C compiler, a linker, the module that this folder
+belongs to, the cache and room for it) and at what it can use (JupyterLab). Nothing is built.
 
 Exit status: 0 if all that is needed is there, else 1.`,
 		Example: `  gradbook doctor`,
@@ -76,6 +78,7 @@ func (d *doctor) examine(ctx context.Context) {
 		d.need("Go", g.Version+", "+g.Command, nil)
 		d.need("C compiler", g.CC+", "+g.CCVersion, err)
 	}
+	d.linker()
 	if g != nil && err == nil {
 		ws, err := g.Workspace(ctx, ".")
 		about := ""
@@ -131,6 +134,35 @@ func (d *doctor) cache(c *toolchain.Cache) {
 		about += "; no base library yet: the first run builds it, which takes a minute or two"
 	}
 	d.need("cache", about, err)
+	d.room(c.Dir, bases)
+}
+
+// linker looks for the one that the base library is linked with.
+func (d *doctor) linker() {
+	path, err := exec.LookPath("ld.bfd")
+	if err != nil {
+		err = errors.New("no ld.bfd in PATH; install GNU binutils (Debian, Ubuntu: apt install binutils; Fedora: dnf install binutils)")
+	}
+	d.need("linker", path, err)
+}
+
+// baseRoom is about what a base library and the go command's copies of its packages take.
+const baseRoom = 2 << 30
+
+// room says how much of the cache's disk is free; a base library must fit where there is none.
+func (d *doctor) room(dir string, bases int) {
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(dir, &s); err != nil {
+		d.need("disk", "", fmt.Errorf("%s: %w; set GRADBOOK_CACHE to a folder of another disk", dir, err))
+		return
+	}
+	free := int64(s.Bavail) * s.Bsize
+	about := size(free) + " free for the cache"
+	if bases == 0 && free < baseRoom {
+		d.need("disk", "", fmt.Errorf("%s; a base library needs about %s: free some, or set GRADBOOK_CACHE to a folder of another disk", about, size(baseRoom)))
+		return
+	}
+	d.line("ok", "disk", about)
 }
 
 // contents says where a cache is and how large, and how many base libraries it holds.

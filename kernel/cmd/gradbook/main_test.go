@@ -234,6 +234,22 @@ func TestDoctor(t *testing.T) {
 	if err == nil || !strings.Contains(string(out), "MISSING  C compiler") {
 		t.Errorf("without a C compiler: %v\n%s", err, out)
 	}
+	cmd = exec.Command(binary, "doctor")
+	cmd.Env = append(os.Environ(), "PATH="+t.TempDir(), "GRADBOOK_GO="+lookPath(t, "go"), "CC="+lookPath(t, "gcc"))
+	out, err = cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "MISSING  linker") || !strings.Contains(string(out), "1 of what is needed is missing") {
+		t.Errorf("without a linker: %v\n%s", err, out)
+	}
+}
+
+// lookPath returns the path of a program that the tests need anyway.
+func lookPath(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 func TestCache(t *testing.T) {

@@ -241,28 +241,6 @@ func garble(t *testing.T, path string) {
 	}
 }
 
-func TestDoctor(t *testing.T) {
-	checks := toolchain.Doctor(context.Background(), cacheDir)
-	byName := map[string]toolchain.Check{}
-	for _, c := range checks {
-		byName[c.Name] = c
-		if c.Detail == "" || !c.OK && c.Advice == "" {
-			t.Errorf("%+v says too little", c)
-		}
-	}
-	for _, name := range []string{"system", "Go", "C compiler", "linker", "cache", "disk space"} {
-		if !byName[name].OK {
-			t.Errorf("%+v", byName[name])
-		}
-	}
-	t.Setenv("GRADBOOK_GO", "/none")
-	for _, c := range toolchain.Doctor(context.Background(), cacheDir) {
-		if c.Name == "Go and C compiler" && (c.OK || !strings.Contains(c.Detail, "GRADBOOK_GO")) {
-			t.Errorf("%+v", c)
-		}
-	}
-}
-
 // TestConcurrentUse is for the race detector, and for what two cells that are compiled at once make of each other.
 func TestConcurrentUse(t *testing.T) {
 	b := open(t, module(t, map[string]string{"box/box.go": box}), toolchain.Options{})

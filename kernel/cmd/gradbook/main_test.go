@@ -229,6 +229,12 @@ func TestDoctor(t *testing.T) {
 		t.Errorf("without Go: %v\n%s", err, out)
 	}
 	cmd = exec.Command(binary, "doctor")
+	cmd.Env = append(os.Environ(), "GOCACHE=/proc/none") // which not even root can make
+	out, err = cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "set GOCACHE to a folder that can be written") {
+		t.Errorf("without a place for Go's cache: %v\n%s", err, out)
+	}
+	cmd = exec.Command(binary, "doctor")
 	cmd.Env = append(os.Environ(), "CC=no-such-compiler")
 	out, err = cmd.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "MISSING  C compiler") {

@@ -47,7 +47,10 @@ func Find(ctx context.Context) (*Go, error) {
 	}
 	g := &Go{Command: path}
 	out, err := command{dir: os.TempDir()}.run(ctx, path, append([]string{"env", "-json", "GOVERSION", "GOROOT", "GOTOOLDIR"}, buildEnv...)...)
-	if err != nil {
+	switch {
+	case err != nil && strings.Contains(err.Error(), "build cache"):
+		return nil, fmt.Errorf("%s does not run: %w; set GOCACHE to a folder that can be written", path, err)
+	case err != nil:
 		return nil, fmt.Errorf("%s does not run: %w; install Go %s from go.dev/dl", path, err, strings.TrimPrefix(Wanted, "go"))
 	}
 	if err := json.Unmarshal(out, &g.env); err != nil {

@@ -18,7 +18,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 def shipped(path):
     """The files of results that are committed with a notebook, below its folder."""
     folder, name = os.path.split(os.path.abspath(path))
-    listed = subprocess.run(["git", "-C", folder, "ls-files", f"results/{name[:2]}"], capture_output=True, text=True, check=True)
+    listed = subprocess.run(["git", "-C", folder, "ls-files", f"results/{name[:2]}"], capture_output=True, text=True, check=False)
+    if listed.returncode != 0:
+        sys.exit(f"git does not say which results ship with {path}; run this in a checkout: {listed.stderr.strip()}")
     return listed.stdout.splitlines()
 
 

@@ -71,14 +71,16 @@ func (d *doctor) want(name, program, without string) {
 func (d *doctor) examine(ctx context.Context) {
 	d.line("ok", "gradbook", strings.TrimPrefix(version.String(), "gradbook "))
 	g, err := toolchain.Find(ctx)
+	cc := ""
 	if g == nil {
 		d.need("Go", "", err)
 	} else {
 		// With a Go in hand, what Find complains of is the C compiler.
 		d.need("Go", g.Version+", "+g.Command, nil)
 		d.need("C compiler", g.CC+", "+g.CCVersion, err)
+		cc = g.CC
 	}
-	d.linker()
+	d.linker(ctx, cc)
 	if g != nil && err == nil {
 		ws, err := g.Workspace(ctx, ".")
 		about := ""
@@ -137,9 +139,13 @@ func (d *doctor) cache(c *toolchain.Cache) {
 	d.room(c.Dir, bases)
 }
 
-// linker looks for the one that the base library is linked with.
-func (d *doctor) linker() {
-	path, err := exec.LookPath("ld.bfd")
+// linker looks for the one that the base library is linked with: the C compiler may have one of its own, outside of PATH.
+func (d *doctor) linker(ctx context.Context, cc string) {
+	name := "ld.bfd"
+	if out, err := exec.CommandContext(ctx, cc, "-print-prog-name="+name).Output(); err == nil {
+		name = strings.TrimSpace(string(out))
+	}
+	path, err := exec.LookPath(name)
 	if err != nil {
 		err = errors.New("no ld.bfd in PATH; install GNU binutils (Debian, Ubuntu: apt install binutils; Fedora: dnf install binutils)")
 	}

@@ -222,29 +222,29 @@ func TestDoctor(t *testing.T) {
 	if r.code != 0 || !strings.Contains(r.stdout, "All that is needed is there.") {
 		t.Errorf("%s", r)
 	}
-	cmd := exec.Command(binary, "doctor")
-	cmd.Env = append(os.Environ(), "GRADBOOK_GO=/nowhere/go")
-	out, err := cmd.CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "MISSING  Go") || !strings.Contains(string(out), "1 of what is needed is missing") {
-		t.Errorf("without Go: %v\n%s", err, out)
-	}
-	cmd = exec.Command(binary, "doctor")
-	cmd.Env = append(os.Environ(), "GOCACHE=/proc/none") // which not even root can make
-	out, err = cmd.CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "set GOCACHE to a folder that can be written") {
-		t.Errorf("without a place for Go's cache: %v\n%s", err, out)
-	}
-	cmd = exec.Command(binary, "doctor")
-	cmd.Env = append(os.Environ(), "CC=no-such-compiler")
-	out, err = cmd.CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "MISSING  C compiler") {
-		t.Errorf("without a C compiler: %v\n%s", err, out)
-	}
-	cmd = exec.Command(binary, "doctor")
-	cmd.Env = append(os.Environ(), "PATH="+t.TempDir(), "GRADBOOK_GO="+lookPath(t, "go"), "CC="+lookPath(t, "gcc"))
-	out, err = cmd.CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "MISSING  linker") || !strings.Contains(string(out), "1 of what is needed is missing") {
-		t.Errorf("without a linker: %v\n%s", err, out)
+	for _, test := range []struct {
+		without string
+		env     []string
+		want    []string
+	}{
+		{"Go", []string{"GRADBOOK_GO=/nowhere/go"}, []string{"MISSING  Go", "1 of what is needed is missing"}},
+		{"a place for Go's cache", []string{"GOCACHE=/proc/none"}, []string{"MISSING  Go", "set GOCACHE to a folder that can be written"}}, // which not even root can make
+		{"a C compiler", []string{"CC=no-such-compiler"}, []string{"MISSING  C compiler"}},
+		{"a linker", []string{"PATH=" + t.TempDir(), "GRADBOOK_GO=" + lookPath(t, "go"), "CC=" + lookPath(t, "gcc")}, []string{"MISSING  linker", "1 of what is needed is missing"}},
+	} {
+		t.Run("without "+test.without, func(t *testing.T) {
+			cmd := exec.Command(binary, "doctor")
+			cmd.Env = append(os.Environ(), test.env...)
+			out, err := cmd.CombinedOutput()
+			if err == nil {
+				t.Error("exit status 0")
+			}
+			for _, want := range test.want {
+				if !strings.Contains(string(out), want) {
+					t.Errorf("want %q; got\n%s", want, out)
+				}
+			}
+		})
 	}
 }
 

@@ -47,11 +47,12 @@ func Find(ctx context.Context) (*Go, error) {
 	}
 	g := &Go{Command: path}
 	out, err := command{dir: os.TempDir()}.run(ctx, path, append([]string{"env", "-json", "GOVERSION", "GOROOT", "GOTOOLDIR"}, buildEnv...)...)
-	switch {
-	case err != nil && strings.Contains(err.Error(), "build cache"):
-		return nil, fmt.Errorf("%s does not run: %w; set GOCACHE to a folder that can be written", path, err)
-	case err != nil:
-		return nil, fmt.Errorf("%s does not run: %w; install Go %s from go.dev/dl", path, err, strings.TrimPrefix(Wanted, "go"))
+	if err != nil {
+		advice := "install Go " + strings.TrimPrefix(Wanted, "go") + " from go.dev/dl"
+		if strings.Contains(err.Error(), "build cache") {
+			advice = "set GOCACHE to a folder that can be written"
+		}
+		return nil, fmt.Errorf("%s does not run: %w; %s", path, err, advice)
 	}
 	if err := json.Unmarshal(out, &g.env); err != nil {
 		return nil, fmt.Errorf("%s env does not answer as Go %s does: %w", path, strings.TrimPrefix(Wanted, "go"), err)

@@ -117,6 +117,8 @@ func start(path, options string) (compute.Backend, string, error) {
 	if err := Check(path); err != nil {
 		return nil, "", err
 	}
+	runtime.LockOSThread() // the system's loader keeps for each thread what was wrong, and go-xla (v0.4.2) asks for that in a second call
+	defer runtime.UnlockOSThread()
 	name := "xla:" + path
 	if options = pjrt.Options(path, options); options != "" {
 		name += "," + options

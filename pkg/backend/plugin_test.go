@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/binary"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
 
+	"github.com/gradbook/gradbook/internal/pjrt/fake"
 	"github.com/gradbook/gradbook/pkg/backend"
 )
 
@@ -166,6 +168,40 @@ func TestUnloadable(t *testing.T) {
 		says(t, backend.Check(cuda), cuda, "no NVIDIA GPU")
 	} else if err := backend.Check(cuda); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestWhyUnloadable loads a plugin that needs a library which is in none of many folders, so that it takes a while, and others want the processors too: the
+// loader's own words, which it keeps for each thread, must arrive all the same.
+func TestWhyUnloadable(t *testing.T) {
+	folder := t.TempDir()
+	path, nowhere := filepath.Join(folder, "pjrt_c_api_cpu_plugin.so"), filepath.Join(folder, "libnothere.so")
+	var folders []string
+	for i := range 500 {
+		folders = append(folders, fmt.Sprint("/none/", i))
+	}
+	fake.Compile(t, nowhere, "int x;\n")
+	fake.Compile(t, path, fake.Plugin, "-Wl,--no-as-needed", "-Wl,-rpath,"+strings.Join(folders, ":"), "-L"+folder, "-lnothere")
+	if err := os.Remove(nowhere); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	defer close(done)
+	for range 4 * runtime.GOMAXPROCS(0) {
+		go func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+					runtime.Gosched()
+				}
+			}
+		}()
+	}
+	for range 200 {
+		_, err := backend.New("xla:" + path)
+		says(t, err, path, "libnothere.so: cannot open shared object file")
 	}
 }
 

@@ -4,10 +4,10 @@ package backend_test
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
+	"github.com/gradbook/gradbook/internal/pjrt/fake"
 	"github.com/gradbook/gradbook/pkg/backend"
 )
 
@@ -18,12 +18,8 @@ func TestPrepareCUDA(t *testing.T) {
 	for _, library := range []string{"cudnn/lib/libcudnn.so.9", "cu13/lib/libcublas.so.13", "cu13/lib/libcudart.so.13", "cu13/lib/libother.so.1"} {
 		path := filepath.Join(root, "nvidia", library)
 		put(t, path, nil)
-		source := filepath.Join(root, "a.c")
-		put(t, source, []byte(`#include <stdio.h>
-__attribute__((constructor)) static void loaded(void) { FILE *f = fopen("`+log+`", "a"); fputs("`+filepath.Base(library)+` ", f); fclose(f); }`))
-		if out, err := exec.Command("gcc", "-shared", "-fPIC", "-o", path, source).CombinedOutput(); err != nil {
-			t.Fatalf("gcc: %v\n%s", err, out)
-		}
+		fake.Compile(t, path, `#include <stdio.h>
+__attribute__((constructor)) static void loaded(void) { FILE *f = fopen("`+log+`", "a"); fputs("`+filepath.Base(library)+` ", f); fclose(f); }`)
 	}
 	put(t, filepath.Join(root, "nvidia", "cu13", "lib", "libcusparse.so.12"), []byte("no library")) // which is passed over
 	put(t, filepath.Join(root, "nvidia", "cu13", "bin", "ptxas"), nil)

@@ -4,12 +4,12 @@ import (
 	"archive/zip"
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/gradbook/gradbook/internal/pjrt"
+	"github.com/gradbook/gradbook/internal/pjrt/fake"
 )
 
 // newUser gives the program folders of its own, where nothing is installed and nothing was chosen; plugins are looked for in the folder that it returns.
@@ -25,20 +25,6 @@ func newUser(t *testing.T) (plugins string) {
 	}
 	return plugins
 }
-
-// compile makes a shared library of C.
-func compile(t *testing.T, path, text string, flags ...string) {
-	t.Helper()
-	source := filepath.Join(t.TempDir(), "a.c")
-	if err := os.WriteFile(source, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("gcc", append([]string{"-shared", "-fPIC", "-o", path, source}, flags...)...).CombinedOutput(); err != nil {
-		t.Fatalf("gcc: %v\n%s", err, out)
-	}
-}
-
-const emptyPlugin = "void *GetPjrtApi(void) { return 0; }\n"
 
 // oneSentence checks that a command has failed, with one line on standard error.
 func oneSentence(t *testing.T, r result, words ...string) {
@@ -69,15 +55,15 @@ func TestBackendBroken(t *testing.T) {
 		late  bool // it is seen only when it is loaded
 	}{
 		{"missing", func(*testing.T, string) {}, "no such file", false},
-		{"no plugin", func(t *testing.T, path string) { compile(t, path, "int x;\n") }, "does not export the function GetPjrtApi", false},
+		{"no plugin", func(t *testing.T, path string) { fake.Compile(t, path, "int x;\n") }, "does not export the function GetPjrtApi", false},
 		{"cut short", func(t *testing.T, path string) {
-			compile(t, path, emptyPlugin)
+			fake.Compile(t, path, fake.Plugin)
 			if err := os.Truncate(path, 5000); err != nil {
 				t.Fatal(err)
 			}
 		}, "is cut short", false},
 		{"another machine", func(t *testing.T, path string) {
-			compile(t, path, emptyPlugin)
+			fake.Compile(t, path, fake.Plugin)
 			elf := []byte(read(t, path))
 			elf[18], elf[19] = 243, 0
 			if err := os.WriteFile(path, elf, 0o755); err != nil {
@@ -86,15 +72,15 @@ func TestBackendBroken(t *testing.T) {
 		}, "is for another machine: EM_RISCV", false},
 		{"a library is missing", func(t *testing.T, path string) {
 			dir := t.TempDir()
-			compile(t, filepath.Join(dir, "libnothere.so"), "int x;\n")
-			compile(t, path, emptyPlugin, "-Wl,--no-as-needed", "-L"+dir, "-lnothere")
+			fake.Compile(t, filepath.Join(dir, "libnothere.so"), "int x;\n")
+			fake.Compile(t, path, fake.Plugin, "-Wl,--no-as-needed", "-L"+dir, "-lnothere")
 		}, "libnothere.so: cannot open shared object file", true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			plugins := newUser(t)
 			path := filepath.Join(plugins, "pjrt_c_api_cpu_plugin.so")
 			// It was sound when it was chosen.
-			compile(t, path, emptyPlugin)
+			fake.Compile(t, path, fake.Plugin)
 			if r := gradbook(t, plugins, "", "backend", "use", "xla:"+path); r.code != 0 {
 				t.Fatalf("%s", r)
 			}
@@ -123,7 +109,7 @@ func TestBackendBroken(t *testing.T) {
 func TestBackendCrash(t *testing.T) {
 	plugins := newUser(t)
 	path := filepath.Join(plugins, "pjrt_c_api_cpu_plugin.so")
-	compile(t, path, emptyPlugin+"__attribute__((constructor)) static void crash(void) { *(volatile int *)0 = 1; }\n")
+	fake.Compile(t, path, fake.Plugin+"__attribute__((constructor)) static void crash(void) { *(volatile int *)0 = 1; }\n")
 	oneSentence(t, gradbook(t, plugins, "", "backend", "test", "xla:cpu"), "the backend xla:cpu has killed the program that it was loaded into: SIGSEGV", "gradbook backend use go")
 	if r := gradbook(t, plugins, "", "backend", "use", "go"); r.code != 0 || r.stdout != "chosen: go\nin use: go, chosen by 'gradbook backend use'\n" {
 		t.Errorf("%s", r)
@@ -240,7 +226,7 @@ func TestBackendInstallRefused(t *testing.T) {
 
 func TestBackendCommandLine(t *testing.T) {
 	plugins := newUser(t)
-	compile(t, filepath.Join(plugins, "pjrt_c_api_abc_plugin.so"), emptyPlugin)
+	fake.Compile(t, filepath.Join(plugins, "pjrt_c_api_abc_plugin.so"), fake.Plugin)
 	for _, test := range []struct {
 		args string
 		code int

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gradbook/gradbook/internal/pjrt/fake"
 	"github.com/gradbook/gradbook/kernel/internal/plugin"
 )
 
@@ -35,7 +36,7 @@ func TestChoose(t *testing.T) {
 		t.Fatal(err)
 	}
 	there := filepath.Join(folder, "pjrt_c_api_abc_plugin.so")
-	if err := os.WriteFile(there, library(t, sound), 0o755); err != nil {
+	if err := os.WriteFile(there, library(t, fake.Plugin), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	installed := filepath.Join(store.Dir, "xla-test", "plugin", "pjrt_c_api_cpu_plugin.so")

@@ -8,35 +8,27 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/gradbook/gradbook/internal/pjrt/fake"
 	"github.com/gradbook/gradbook/kernel/internal/plugin"
 )
 
 // library compiles C into a shared library and returns the file's bytes.
 func library(t *testing.T, text string) []byte {
 	t.Helper()
-	dir := t.TempDir()
-	source, out := filepath.Join(dir, "a.c"), filepath.Join(dir, "a.so")
-	if err := os.WriteFile(source, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if said, err := exec.Command("gcc", "-shared", "-fPIC", "-nostdlib", "-o", out, source).CombinedOutput(); err != nil {
-		t.Fatalf("gcc: %v\n%s", err, said)
-	}
+	out := filepath.Join(t.TempDir(), "a.so")
+	fake.Compile(t, out, text, "-nostdlib")
 	content, err := os.ReadFile(out)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return content
 }
-
-const sound = "void *GetPjrtApi(void) { return 0; }\n"
 
 // entry is a file in a wheel.
 type entry struct {
@@ -79,7 +71,7 @@ func twoWheels(t *testing.T, dir string) plugin.Package {
 	t.Helper()
 	first := wheel(t, dir, "some-plugin", "1.2",
 		entry{"some_plugin/__init__.py", []byte("x = 1\n"), 0o644},
-		entry{"some_plugin/a.so", library(t, sound), 0o644},
+		entry{"some_plugin/a.so", library(t, fake.Plugin), 0o644},
 		entry{"some_plugin-1.2.dist-info/METADATA", []byte("License: MIT\n"), 0o644},
 		entry{"some_plugin-1.2.dist-info/licenses/LICENSE", []byte("text\n"), 0o644})
 	second := wheel(t, dir, "some-libs", "3",
@@ -156,7 +148,7 @@ func TestInstall(t *testing.T) {
 	}
 	// What has happened to the file since is seen.
 	for _, damage := range []func() error{
-		func() error { return os.WriteFile(i.Path, append(library(t, sound), 0), 0o644) },
+		func() error { return os.WriteFile(i.Path, append(library(t, fake.Plugin), 0), 0o644) },
 		func() error { return os.Truncate(i.Path, 100) },
 		func() error { return os.Remove(i.Path) },
 		func() error { return os.Remove(filepath.Join(store.Dir, "xla-test", "installed.json")) },
@@ -184,7 +176,7 @@ func TestInstall(t *testing.T) {
 
 // TestRefused has everything that can be wrong with wheels. What was installed before stays.
 func TestRefused(t *testing.T) {
-	good := library(t, sound)
+	good := library(t, fake.Plugin)
 	for _, test := range []struct {
 		name        string
 		entries     []entry
